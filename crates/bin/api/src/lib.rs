@@ -13,6 +13,7 @@
 //! | [`error`], [`extract`], `json` | problem documents, the extractors that give them, and JSON read strictly |
 //! | [`parking`], [`feed`], [`watch`] | requests that wait for news, and where news comes from |
 //! | [`openapi`] | the `OpenAPI` document |
+//! | `console` | the API as the pages of the console use it |
 //! | `routes` | the handlers, one file a resource |
 //!
 //! A library so that tests can drive the very router that is served.
@@ -23,6 +24,7 @@ mod checks;
 pub mod cli;
 pub mod client_addr;
 mod connection;
+mod console;
 mod endpoint;
 pub mod error;
 pub mod extract;

@@ -85,7 +85,7 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         let (mut response, committed) = watch_commits(next.run(request)).await;
         let cause = response.extensions_mut().remove::<ResponseCause>();
         if let Some(ResponseCause(error)) = &cause {
-            complete(&mut response, error, &id, committed);
+            complete(&mut response, error, Some(&id), committed);
         }
         decorate(response.headers_mut(), &id);
         if draining.is_cancelled() {
@@ -148,8 +148,8 @@ fn route_of(request: &Request) -> &str {
 }
 
 /// Gives a problem document the request's id, and says whether the request can be sent again.
-fn complete(response: &mut Response, error: &ApiError, id: &RequestId, committed: bool) {
-    let mut problem = error.problem(Some(id.0.clone()));
+pub(crate) fn complete(response: &mut Response, error: &ApiError, id: Option<&RequestId>, committed: bool) {
+    let mut problem = error.problem(id.map(|id| id.0.clone()));
     problem.nothing_done = matches!(error, ApiError::Unavailable(..)) && !committed;
     let body = serde_json::to_vec(&problem).unwrap_or_default();
     response.headers_mut().remove(CONTENT_LENGTH);
@@ -160,13 +160,18 @@ fn decorate(headers: &mut HeaderMap, id: &RequestId) {
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         headers.insert(X_REQUEST_ID, value);
     }
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(
-        CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
-    );
+    // Pages have set their own.
+    for (name, value) in [
+        (CACHE_CONTROL, "no-store"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
 }
 
 /// One line per request. Successful routine requests of machines are logged at `debug`.

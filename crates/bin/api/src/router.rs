@@ -1,10 +1,13 @@
 //! The router, built from every route.
 
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
+use http::Uri;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::auth::guard;
+use crate::console;
 use crate::error::ApiError;
 use crate::observe;
 use crate::openapi;
@@ -16,15 +19,21 @@ use crate::routes::monitoring::Document;
 
 /// The whole API.
 pub fn router(app: &App) -> Router {
+    let document = Document(|| &openapi::JSON);
+    let pages = console::pages(app, routes(app).fallback(no_route).with_state(app.clone()));
+    surround(routes(app).merge(pages.with_state(())), app)
+        .layer(Extension(document))
+        .with_state(app.clone())
+}
+
+/// Every route of the API, each with its guard.
+fn routes(app: &App) -> Router<App> {
     let mut router = Router::new();
     for endpoint in endpoints() {
         let guard = from_fn_with_state((app.clone(), endpoint.rule()), guard);
         router = router.route(&endpoint.path, endpoint.handler.route_layer(guard));
     }
-    let document = Document(|| &openapi::JSON);
-    surround(router, app)
-        .layer(Extension(document))
-        .with_state(app.clone())
+    router
 }
 
 /// Adds the layers around every route, and the answer for unknown routes.
@@ -38,8 +47,12 @@ fn surround(router: Router<App>, app: &App) -> Router<App> {
         .layer(from_fn_with_state(app.clone(), observe::observe))
 }
 
-async fn no_route() -> ApiError {
-    ApiError::NotFound("there is no such route; /api/v1/openapi.json lists those that there are".to_owned())
+async fn no_route(uri: Uri) -> Response {
+    if uri.path().starts_with("/api") {
+        let error = "there is no such route; /api/v1/openapi.json lists those that there are";
+        return ApiError::NotFound(error.to_owned()).into_response();
+    }
+    slipway_console::no_page()
 }
 
 #[cfg(test)]

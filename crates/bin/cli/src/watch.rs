@@ -198,6 +198,7 @@ impl Follower<'_> {
         let query = EventQuery {
             after: Some(self.after),
             limit: Some(MAX_LIMIT),
+            ..EventQuery::default()
         };
         let mut tries = 0;
         loop {

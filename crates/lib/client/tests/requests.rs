@@ -79,6 +79,7 @@ async fn methods_reach_their_routes() {
     let events = EventQuery {
         after: Some(7),
         limit: Some(2),
+        ..EventQuery::default()
     };
     // The empty answers are no JSON; only what was asked counts here.
     let _ = client.whoami().await;

@@ -47,6 +47,7 @@ async fn main() {
             expires_in_seconds: None,
             parent: None,
             limits: slipway_domain::TokenLimits::default(),
+            idle_seconds: None,
         };
         let by = EventAuthor::new(Actor::Console, &fleet.key);
         fleet.store.create_token(&token, &by).await.unwrap();

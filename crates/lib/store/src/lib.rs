@@ -49,7 +49,7 @@ use tracing::instrument;
 
 pub use access::{AuthenticatedPrincipal, Caller, NewToken, TokenHash, TokenOwner};
 pub use agent::{Assigned, RecordedObservation};
-pub use audit::{AuditKey, EventAuthor};
+pub use audit::{AuditKey, EventAuthor, EventSearch, EventsOf};
 pub use commits::watch_commits;
 pub use error::StoreError;
 pub use fleet::NewFreeze;

@@ -164,6 +164,7 @@ async fn download(client: &Client, server: &AuditReport, expected: &Expected) ->
         let query = EventQuery {
             after: Some(after),
             limit: Some(MAX_LIMIT),
+            ..EventQuery::default()
         };
         let page = client.events(&query).await?.items;
         let Some(last) = page.last().map(|event| event.number) else {
@@ -203,6 +204,7 @@ pub async fn follow(
         let query = EventQuery {
             after: Some(after.max(0)),
             limit: Some(MAX_LIMIT),
+            ..EventQuery::default()
         };
         let page = client.events(&query).await?.items;
         let Some(last) = page.last().map(|event| event.number) else {

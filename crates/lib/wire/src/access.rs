@@ -12,6 +12,11 @@ use slipway_domain::{
 /// What every token begins with, so that scanners find leaked ones.
 pub const TOKEN_PREFIX: &str = "slw_";
 
+/// The most that a session of a browser lasts.
+pub const SESSION_SECONDS: u32 = 12 * 3600;
+/// A session that is not used for so long ends.
+pub const SESSION_IDLE_SECONDS: u32 = 3600;
+
 /// A token's secret. Shown once, when it is made; never in a Debug output.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String))]
@@ -98,6 +103,10 @@ pub struct CreateToken {
         skip_serializing_if = "TokenLimits::is_none"
     )]
     pub limits: TokenLimits,
+    /// Whether it is for a browser: it ends after 12 hours, and after an hour without a request. Not with
+    /// `expires_in_days`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub session: bool,
 }
 
 /// Limits as people send them. A token shows them too, which may come from a newer program.
@@ -136,6 +145,9 @@ pub struct Token {
     /// What it may be used for at most.
     #[serde(default, skip_serializing_if = "TokenLimits::is_none")]
     pub limits: TokenLimits,
+    /// Whether it ends after an hour without a request, as those of browsers do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub session: bool,
 }
 
 /// `POST /principals`.
@@ -186,6 +198,9 @@ pub enum Whoami {
         /// What the token may be used for at most.
         #[serde(default, skip_serializing_if = "TokenLimits::is_none")]
         limits: TokenLimits,
+        /// The token's id, to revoke it by. Earlier servers leave it out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<TokenId>,
     },
     /// A host's token, which may only sync.
     Host {

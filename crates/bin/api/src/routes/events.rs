@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use slipway_domain::RolloutId;
+use slipway_store::{EventSearch, EventsOf};
 use slipway_wire::audit::{AuditReport, Event, EventQuery};
 use slipway_wire::page::Page;
 use slipway_wire::route;
@@ -69,19 +70,17 @@ async fn answer(
 ) -> Result<Response> {
     let app = &context.app;
     let limit = page_limit(query.limit)?;
-    let after = query.after.unwrap_or_default();
-    if after < 0 {
-        return Err(ApiError::field(
-            "after",
-            format!("{after} is no event's number; use 0 or more"),
-        ));
-    }
-    let wait = wait.within(app.request_timeout);
+    let search = search(app, rollout, query).await?;
+    let wait = if search.newest_first {
+        Wait(None)
+    } else {
+        wait.within(app.request_timeout)
+    };
     // Before the first read, so that no event falls between.
     let news = app.feed.subscribe();
-    let mut items = read(app, rollout, after, limit).await?;
+    let mut items = app.store.search_events(&search, limit).await?;
     if items.is_empty() {
-        if let Some(rollout) = rollout {
+        if let EventsOf::Rollout(rollout) = search.of {
             // An unknown one is told, and not waited for.
             app.store.get_rollout(rollout).await?;
         }
@@ -90,7 +89,7 @@ async fn answer(
                 .parking
                 .reserve(context.caller.id)
                 .map_err(|Full| ApiError::crowded())?;
-            items = wait_and_read(app, rollout, after, limit, news, Instant::now() + wait).await?;
+            items = wait_and_read(app, &search, limit, news, Instant::now() + wait).await?;
         }
     }
     let full = items.len() == limit as usize;
@@ -102,17 +101,37 @@ async fn answer(
     Ok((wait.applied().map(AppendHeaders), Json(Page { items, next })).into_response())
 }
 
-async fn read(app: &App, rollout: Option<RolloutId>, after: i64, limit: u32) -> Result<Vec<Event>> {
-    Ok(match rollout {
-        Some(rollout) => app.store.list_events(rollout, after, limit).await?,
-        None => app.store.list_all_events(after, limit).await?,
+/// Which events are asked for.
+async fn search(app: &App, rollout: Option<RolloutId>, query: &EventQuery) -> Result<EventSearch> {
+    let after = query.after.unwrap_or_default();
+    if after < 0 {
+        return Err(ApiError::field(
+            "after",
+            format!("{after} is no event's number; use 0 or more"),
+        ));
+    }
+    if query.host.is_some() && (rollout.is_some() || query.rollout.is_some()) {
+        let detail = "events are searched by host or by rollout; name one of them";
+        return Err(ApiError::field("host", detail));
+    }
+    let of = match (rollout.or(query.rollout), &query.host) {
+        (Some(rollout), _) => EventsOf::Rollout(rollout),
+        (None, Some(host)) => EventsOf::Host(app.store.get_host_by_name(host).await?.id),
+        (None, None) => EventsOf::Everything,
+    };
+    Ok(EventSearch {
+        of,
+        kind: query.kind.clone(),
+        actor: query.actor.clone(),
+        after,
+        before: query.before,
+        newest_first: query.newest_first,
     })
 }
 
 async fn wait_and_read(
     app: &App,
-    rollout: Option<RolloutId>,
-    after: i64,
+    search: &EventSearch,
     limit: u32,
     mut news: watch::Receiver<i64>,
     deadline: Instant,
@@ -127,7 +146,7 @@ async fn wait_and_read(
         if !more {
             return Ok(Vec::new());
         }
-        let items = read(app, rollout, after, limit).await?;
+        let items = app.store.search_events(search, limit).await?;
         if !items.is_empty() {
             return Ok(items);
         }

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use slipway_domain::TokenLimits;
 use slipway_domain::event::Actor;
 use slipway_store::{AuthenticatedPrincipal, Caller, EventAuthor};
-use slipway_wire::access::{LoginRequest, TokenCreated, Whoami};
+use slipway_wire::access::{CreateToken, LoginRequest, TokenCreated, Whoami};
 use slipway_wire::route;
 
 use super::{created, tokens};
@@ -67,18 +67,19 @@ async fn login(
         ));
     }
     let by = EventAuthor::new(Actor::Principal(admin.value.name), &app.audit_key);
-    let (owner, label, days, limits) = if let Some(wish) = request.token {
-        let owner = match &wish.principal {
-            Some(name) => tokens::find_owner(&app, name).await?,
-            None => admin.id,
-        };
-        tokens::check_limits(&app, &wish.limits).await?;
-        (owner, wish.label, wish.expires_in_days, wish.limits)
-    } else {
-        let label = request.label.unwrap_or_else(|| "login".to_owned());
-        (admin.id, label, Some(LOGIN_DAYS), TokenLimits::default())
+    let wish = request.token.unwrap_or_else(|| CreateToken {
+        principal: None,
+        label: request.label.unwrap_or_else(|| "login".to_owned()),
+        expires_in_days: Some(LOGIN_DAYS),
+        limits: TokenLimits::default(),
+        session: false,
+    });
+    let owner = match &wish.principal {
+        Some(name) => tokens::find_owner(&app, name).await?,
+        None => admin.id,
     };
-    let made = tokens::make(&app, owner, label, days, limits, &by).await?;
+    tokens::check_limits(&app, &wish.limits).await?;
+    let made = tokens::make(&app, owner, wish, &by).await?;
     Ok(created(made))
 }
 
@@ -94,12 +95,14 @@ async fn whoami(Extension(caller): Extension<Caller>) -> Json<Whoami> {
             role,
             environment_roles,
             limits,
+            token,
             ..
         }) => Whoami::Principal {
             name,
             role,
             environment_roles,
             limits,
+            token: Some(token),
         },
         Caller::Host { name, .. } => Whoami::Host { name },
     })

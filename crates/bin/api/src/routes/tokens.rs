@@ -5,9 +5,13 @@ use std::collections::BTreeSet;
 use axum::Json;
 use http::StatusCode;
 use slipway_domain::rights::MAX_LIMIT_NAMES;
-use slipway_domain::{HostName, PrincipalId, PrincipalName, Role, Timestamp, TokenId, TokenLimits};
+use slipway_domain::{
+    HostName, PrincipalId, PrincipalName, Role, Timestamp, TokenCommand, TokenId, TokenLimits,
+};
 use slipway_store::{EventAuthor, NewToken, StoreError, TokenHash, TokenOwner};
-use slipway_wire::access::{CreateToken, Token, TokenCreated, TokenSecret};
+use slipway_wire::access::{
+    CreateToken, SESSION_IDLE_SECONDS, SESSION_SECONDS, Token, TokenCreated, TokenSecret,
+};
 use slipway_wire::page::{Page, PageQuery};
 use slipway_wire::problem::FieldProblem;
 use slipway_wire::route;
@@ -22,7 +26,7 @@ use crate::text;
 
 endpoints! {
     list: Role(Viewer) of Own,
-    create: Role(Viewer) of Own as Token,
+    create: Role(Viewer) of Own as Asked,
     revoke: Role(Viewer) of Own as Token,
 }
 
@@ -59,6 +63,10 @@ async fn list(context: RequestContext, QueryParams(query): QueryParams<PageQuery
     responses((status = 201, description = "The token, shown now and never again", body = TokenCreated))
 )]
 async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateToken>) -> Created<TokenCreated> {
+    // A session can do no more than the token that it was made with, for a shorter time.
+    if !request.session {
+        context.require_command(TokenCommand::Token)?;
+    }
     check(&request)?;
     require_within(&request, context.caller.token_ends_at, context.store.now().await?)?;
     let owner = match &request.principal {
@@ -83,9 +91,10 @@ async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateToken
     let by = context.by().making(once.made());
     let new = NewToken {
         owner: TokenOwner::Principal(owner),
+        expires_in_seconds: lifetime(&request),
         label: request.label,
         hash,
-        expires_in_seconds: request.expires_in_days.map(|days| days * DAY_SECONDS),
+        idle_seconds: request.session.then_some(SESSION_IDLE_SECONDS),
         parent: Some(context.caller.token),
         limits,
     };
@@ -118,6 +127,12 @@ pub(super) async fn found(
 /// What can be said of a wish for a token by itself.
 pub(super) fn check(request: &CreateToken) -> Result<()> {
     text::check("label", &request.label, text::LABEL)?;
+    if request.session && request.expires_in_days.is_some() {
+        return Err(ApiError::field(
+            "expires_in_days",
+            "a session ends after 12 hours; leave it out, or make a token that is no session",
+        ));
+    }
     if let Some(days) = request
         .expires_in_days
         .filter(|days| !(1..=MAX_DAYS).contains(days))
@@ -127,6 +142,14 @@ pub(super) fn check(request: &CreateToken) -> Result<()> {
         return Err(ApiError::field("expires_in_days", detail));
     }
     Ok(())
+}
+
+/// Seconds that a token is good for, whatever it was made with.
+pub(super) fn lifetime(request: &CreateToken) -> Option<u32> {
+    if request.session {
+        return Some(SESSION_SECONDS);
+    }
+    request.expires_in_days.map(|days| days * DAY_SECONDS)
 }
 
 /// Every name in the limits must be one of something that exists, and no limit may be empty.
@@ -214,19 +237,18 @@ pub(super) async fn find_owner(app: &App, name: &PrincipalName) -> Result<Princi
 pub(super) async fn make(
     app: &App,
     owner: PrincipalId,
-    label: String,
-    expires_in_days: Option<u32>,
-    limits: TokenLimits,
+    wish: CreateToken,
     by: &EventAuthor<'_>,
 ) -> Result<TokenCreated> {
     let (token, hash) = auth::new_token()?;
     let new = NewToken {
         owner: TokenOwner::Principal(owner),
-        label,
         hash,
-        expires_in_seconds: expires_in_days.map(|days| days * DAY_SECONDS),
+        expires_in_seconds: lifetime(&wish),
+        idle_seconds: wish.session.then_some(SESSION_IDLE_SECONDS),
+        label: wish.label,
         parent: None,
-        limits,
+        limits: wish.limits,
     };
     let made = app.store.create_token(&new, by).await?;
     Ok(token_created(&made, token))

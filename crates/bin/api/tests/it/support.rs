@@ -146,6 +146,7 @@ impl TestApp {
             expires_in_seconds: None,
             parent: None,
             limits: slipway_domain::TokenLimits::default(),
+            idle_seconds: None,
         };
         self.app
             .store

@@ -43,6 +43,7 @@ pub(super) async fn token(context: &Context, command: TokenCommand) -> Result<()
                     commands: named(commands),
                     hosts: named(hosts),
                 },
+                session: false,
             };
             let made = stop::or_stop(async {
                 let made = match password {

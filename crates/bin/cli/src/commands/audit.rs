@@ -33,6 +33,7 @@ pub(super) async fn run(context: &Context, command: AuditCommand) -> Result<Exit
                 let query = EventQuery {
                     after: Some(events.last().map_or(after, |event| event.number)),
                     limit: Some(page_size(wanted)),
+                    ..EventQuery::default()
                 };
                 let page = client.events(&query).await?.items;
                 if page.is_empty() {

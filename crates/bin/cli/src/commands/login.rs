@@ -185,6 +185,7 @@ fn who(whoami: &Whoami) -> String {
             role,
             environment_roles,
             limits,
+            ..
         } => {
             let mut text = format!("{name}, role {role}");
             for (environment, role) in &environment_roles.0 {

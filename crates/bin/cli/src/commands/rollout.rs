@@ -257,6 +257,7 @@ async fn events(client: &Client, id: RolloutId, mut after: i64) -> Result<Vec<Ev
         let query = EventQuery {
             after: Some(after),
             limit: Some(MAX_LIMIT),
+            ..EventQuery::default()
         };
         let page = client.rollout_events(id, &query, None).await?.items;
         match page.last() {

@@ -128,6 +128,7 @@ impl Conductor<'_> {
             let query = EventQuery {
                 after: events.last().map(|event| event.number),
                 limit: Some(MAX_LIMIT),
+                ..EventQuery::default()
             };
             let page = self.api.rollout_events(id, &query, None).await?.items;
             if page.is_empty() {

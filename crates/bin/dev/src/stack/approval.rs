@@ -47,6 +47,7 @@ pub async fn approver(stack: &DevStack, name: &str) -> Result<Client> {
         label: "slipway-dev".to_owned(),
         expires_in_days: None,
         limits: slipway_domain::TokenLimits::default(),
+        session: false,
     };
     let token = stack.api.create_token(&token).await?.token;
     client(&stack.nginx, Some(token.expose().into()))

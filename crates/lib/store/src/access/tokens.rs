@@ -66,6 +66,8 @@ pub struct NewToken {
     pub parent: Option<TokenId>,
     /// What it may be used for at most.
     pub limits: TokenLimits,
+    /// Refused after so long without a request; a token made with it ends so too.
+    pub idle_seconds: Option<u32>,
 }
 
 /// Who a request is from, by a token that is good.
@@ -128,6 +130,7 @@ pub(crate) async fn insert_host_token(
         expires_in_seconds: None,
         parent: None,
         limits: TokenLimits::default(),
+        idle_seconds: None,
     };
     let token = insert_token(tx, &new, by).await?;
     let event = token_event(tx, by, &token, new.owner).await?;
@@ -143,10 +146,13 @@ async fn insert_token(
     if let Some(maker) = by.principal() {
         lock_maker(&mut *tx, maker).await?;
     }
-    let end = match new.parent {
+    let (end, idle) = match new.parent {
         Some(parent) => lock_parent(&mut *tx, parent, &new.limits).await?,
-        None => None,
+        None => (None, None),
     };
+    let own = new
+        .idle_seconds
+        .map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX));
     let (principal, host) = match new.owner {
         TokenOwner::Principal(id) => (Some(id.as_uuid()), None),
         TokenOwner::Host(id) => (None, Some(id.as_uuid())),
@@ -154,12 +160,13 @@ async fn insert_token(
     Ok(sqlx::query_as!(
         Token,
         r#"WITH t AS (
-               INSERT INTO tokens (id, principal_id, host_id, label, sha256, expires_at, parent_id, made_by, limits)
+               INSERT INTO tokens (id, principal_id, host_id, label, sha256, expires_at, parent_id, made_by, limits,
+                                   idle_seconds)
                VALUES ($1, $2, $3, $4, $5, least(now() + make_interval(secs => $6), $7), $8,
-                       (SELECT id FROM principals WHERE name = $9), $10)
+                       (SELECT id FROM principals WHERE name = $9), $10, least($11::integer, $12))
                RETURNING *)
            SELECT t.id AS "id: _", p.name AS "principal: _", h.name AS "host: _", t.label, t.created_at, t.expires_at,
-                  t.last_used_at, t.revoked_at, t.limits AS "limits: _"
+                  t.last_used_at, t.revoked_at, t.limits AS "limits: _", t.idle_seconds IS NOT NULL AS "session!"
            FROM t LEFT JOIN principals p ON p.id = t.principal_id LEFT JOIN hosts h ON h.id = t.host_id"#,
         by.id(TokenId::from_uuid, TokenId::generate).as_uuid(),
         principal,
@@ -170,7 +177,9 @@ async fn insert_token(
         end,
         new.parent.map(TokenId::as_uuid),
         by.principal().map(PrincipalName::as_str),
-        Json(&new.limits) as _
+        Json(&new.limits) as _,
+        own,
+        idle
     )
     .fetch_one(tx)
     .await?)
@@ -192,15 +201,15 @@ async fn lock_maker(tx: &mut PgConnection, maker: &PrincipalName) -> Result<(), 
     Ok(())
 }
 
-/// Keeps a token from being revoked until the transaction is over, and gives its end. Fails unless it may itself do all that
+/// Keeps a token from being revoked until the transaction is over, and gives its end and its idle time. Fails unless it may itself do all that
 /// one with these limits may.
 async fn lock_parent(
     tx: &mut PgConnection,
     parent: TokenId,
     limits: &TokenLimits,
-) -> Result<Option<Timestamp>, StoreError> {
+) -> Result<(Option<Timestamp>, Option<i32>), StoreError> {
     let row = sqlx::query!(
-        r#"SELECT expires_at, limits AS "limits: TokenLimits" FROM tokens
+        r#"SELECT expires_at, idle_seconds, limits AS "limits: TokenLimits" FROM tokens
          WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()) FOR SHARE"#,
         parent.as_uuid()
     )
@@ -209,7 +218,7 @@ async fn lock_parent(
     .ok_or(StoreError::TokenEnded)?;
     match limits.beyond(&row.limits) {
         Some(wider) => Err(StoreError::TokenWider(wider)),
-        None => Ok(row.expires_at),
+        None => Ok((row.expires_at, row.idle_seconds)),
     }
 }
 
@@ -275,7 +284,8 @@ impl Store {
             Ok(sqlx::query_as!(
                 Token,
                 r#"SELECT t.id AS "id: _", p.name AS "principal: _", h.name AS "host: _", t.label, t.created_at,
-                          t.expires_at, t.last_used_at, t.revoked_at, t.limits AS "limits: _"
+                          t.expires_at, t.last_used_at, t.revoked_at, t.limits AS "limits: _",
+                          t.idle_seconds IS NOT NULL AS "session!"
                    FROM tokens t
                    LEFT JOIN principals p ON p.id = t.principal_id
                    LEFT JOIN hosts h ON h.id = t.host_id
@@ -300,7 +310,8 @@ impl Store {
             Ok(sqlx::query_as!(
                 Token,
                 r#"SELECT t.id AS "id: _", p.name AS "principal?: _", h.name AS "host?: _", t.label, t.created_at,
-                          t.expires_at, t.last_used_at, t.revoked_at, t.limits AS "limits: _"
+                          t.expires_at, t.last_used_at, t.revoked_at, t.limits AS "limits: _",
+                          t.idle_seconds IS NOT NULL AS "session!"
                    FROM tokens t
                    LEFT JOIN principals p ON p.id = t.principal_id
                    LEFT JOIN hosts h ON h.id = t.host_id
@@ -323,7 +334,8 @@ impl Store {
                        SELECT id FROM tokens WHERE id = $1
                        UNION SELECT t.id FROM tokens t JOIN under u ON t.parent_id = u.id)
                    SELECT t.id AS "id: _", p.name AS "principal?: _", h.name AS "host?: _", t.label, t.created_at,
-                          t.expires_at, t.last_used_at, t.revoked_at, t.limits AS "limits: _"
+                          t.expires_at, t.last_used_at, t.revoked_at, t.limits AS "limits: _",
+                          t.idle_seconds IS NOT NULL AS "session!"
                    FROM tokens t
                    JOIN under u ON u.id = t.id
                    LEFT JOIN principals p ON p.id = t.principal_id
@@ -364,6 +376,8 @@ async fn find(connection: &mut PgConnection, hash: &TokenHash) -> Result<Option<
                LEFT JOIN hosts h ON h.id = t.host_id
                WHERE t.sha256 = $1 AND t.revoked_at IS NULL
                  AND (t.expires_at IS NULL OR t.expires_at > now())
+                 AND (t.idle_seconds IS NULL
+                      OR coalesce(t.last_used_at, t.created_at) > now() - make_interval(secs => t.idle_seconds))
                  AND p.disabled_at IS NULL AND h.retired_at IS NULL),
            touched AS (
                UPDATE tokens SET last_used_at = now() FROM t

@@ -25,6 +25,7 @@ use uuid::Uuid;
 pub(crate) use append::append;
 pub(crate) use chain::Broken;
 pub use key::AuditKey;
+pub use read::{EventSearch, EventsOf};
 pub use walk::{AuditWalk, Pace, Walk};
 
 /// The author of an event, and the key that seals it.

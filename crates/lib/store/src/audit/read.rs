@@ -32,6 +32,48 @@ pub(super) struct EventRow {
     pub(super) before: Option<Vec<u8>>,
 }
 
+/// Which events are looked for.
+#[derive(Debug, Clone)]
+pub struct EventSearch {
+    /// What they are about.
+    pub of: EventsOf,
+    /// Their kind, or what it begins with before a dot.
+    pub kind: Option<String>,
+    /// The name of who made them.
+    pub actor: Option<String>,
+    /// Only greater numbers.
+    pub after: i64,
+    /// Only smaller numbers.
+    pub before: Option<i64>,
+    /// Whether the newest comes first.
+    pub newest_first: bool,
+}
+
+impl EventSearch {
+    /// All of them with greater numbers, the oldest first.
+    const fn after(of: EventsOf, after: i64) -> Self {
+        Self {
+            of,
+            kind: None,
+            actor: None,
+            after,
+            before: None,
+            newest_first: false,
+        }
+    }
+}
+
+/// What events are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventsOf {
+    /// Anything.
+    Everything,
+    /// A rollout.
+    Rollout(RolloutId),
+    /// A host.
+    Host(HostId),
+}
+
 /// A query of events; what is given is the rest of it, in which they are `e`. `listed` names their hosts, `proved` has the
 /// hashes before them, and `chained` neither.
 macro_rules! event_rows {
@@ -112,38 +154,57 @@ fn shown(row: EventRow) -> Result<Event, StoreError> {
 
 impl Store {
     /// Events of one rollout with a number above `after`, the oldest first.
-    #[instrument(name = "db.event.list", level = "debug", skip_all, fields(rollout_id = %rollout))]
     pub async fn list_events(
         &self,
         rollout: RolloutId,
         after: i64,
         limit: u32,
     ) -> Result<Vec<Event>, StoreError> {
-        bounded(async {
-            let rows = event_rows!(
-                listed "FROM events e WHERE e.rollout_id = $1 AND e.number > $2 ORDER BY e.number LIMIT $3",
-                rollout.as_uuid(),
-                after,
-                page_limit(limit)
-            )
-            .fetch_all(&self.pool)
-            .await?;
-            rows.into_iter().map(shown).collect()
-        })
-        .await
+        let search = EventSearch::after(EventsOf::Rollout(rollout), after);
+        self.search_events(&search, limit).await
     }
 
     /// Every event with a number above `after`, the oldest first, with all that is needed to check the chain.
-    #[instrument(name = "db.event.list_all", level = "debug", skip_all)]
     pub async fn list_all_events(&self, after: i64, limit: u32) -> Result<Vec<Event>, StoreError> {
+        let search = EventSearch::after(EventsOf::Everything, after);
+        self.search_events(&search, limit).await
+    }
+
+    /// Events that fit, with numbers above `after` and below `before`; the newest first if so asked.
+    ///
+    /// One statement each for what a list can be of, so that each uses its index.
+    #[instrument(name = "db.event.search", level = "debug", skip_all)]
+    pub async fn search_events(&self, search: &EventSearch, limit: u32) -> Result<Vec<Event>, StoreError> {
+        macro_rules! found {
+            ($of:literal, $id:expr) => {
+                if search.newest_first {
+                    found!($of, $id, " ORDER BY e.number DESC LIMIT $6")
+                } else {
+                    found!($of, $id, " ORDER BY e.number LIMIT $6")
+                }
+            };
+            ($of:literal, $id:expr, $order:literal) => {
+                event_rows!(
+                    listed "FROM events e WHERE " + $of + " AND e.number > $2 AND e.number < $3
+                              AND ($4::text IS NULL OR e.kind = $4 OR starts_with(e.kind, $4 || '.'))
+                              AND ($5::text IS NULL OR e.actor_name = $5)" + $order,
+                    $id,
+                    search.after,
+                    search.before.unwrap_or(i64::MAX),
+                    search.kind,
+                    search.actor,
+                    page_limit(limit)
+                )
+                .fetch_all(&self.pool)
+                .await?
+            };
+        }
         bounded(async {
-            let rows = event_rows!(
-                listed "FROM events e WHERE e.number > $1 ORDER BY e.number LIMIT $2",
-                after,
-                page_limit(limit)
-            )
-            .fetch_all(&self.pool)
-            .await?;
+            let rows = match search.of {
+                EventsOf::Rollout(id) => found!("e.rollout_id = $1", id.as_uuid()),
+                EventsOf::Host(id) => found!("e.host_id = $1", id.as_uuid()),
+                EventsOf::Everything => found!("$1::uuid IS NULL", None::<Uuid>),
+            };
             rows.into_iter().map(shown).collect()
         })
         .await

@@ -64,6 +64,7 @@ fn token(owner: TokenOwner, secret: &str, expires_in_seconds: Option<u32>) -> Ne
         expires_in_seconds,
         parent: None,
         limits: slipway_domain::TokenLimits::default(),
+        idle_seconds: None,
     }
 }
 

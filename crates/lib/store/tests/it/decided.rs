@@ -24,6 +24,7 @@ pub(crate) async fn waiting(pool: &PgPool) -> (Fleet, RolloutId) {
             parent: None,
             expires_in_seconds: None,
             limits: slipway_domain::TokenLimits::default(),
+            idle_seconds: None,
         };
         fleet
             .store

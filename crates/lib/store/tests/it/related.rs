@@ -115,6 +115,7 @@ async fn a_hand_in_another_is_found_whatever_the_columns_say(pool: PgPool) {
         expires_in_seconds: None,
         parent: None,
         limits: slipway_domain::TokenLimits::default(),
+        idle_seconds: None,
     };
     fleet.store.create_token(&lent, &by).await.unwrap();
     sql(
@@ -138,6 +139,7 @@ async fn a_hand_in_another_is_found_whatever_the_columns_say(pool: PgPool) {
         expires_in_seconds: None,
         parent: None,
         limits: slipway_domain::TokenLimits::default(),
+        idle_seconds: None,
     };
     fleet.store.create_token(&token, &ada(&fleet.key)).await.unwrap();
     for hide in [

@@ -95,6 +95,7 @@ impl Scene {
             label: "a test".to_owned(),
             expires_in_days: Some(1),
             limits: slipway_domain::TokenLimits::default(),
+            session: false,
         };
         let approver = client.create_token(&token).await?.token.expose().to_owned();
         Ok(Self {

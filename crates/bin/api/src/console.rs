@@ -1,0 +1,50 @@
+//! The API as the pages of the console use it: the same routes with the same guards, within the request of a page.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use slipway_console::Console;
+use slipway_console::api::PageRequest;
+use slipway_store::watch_commits;
+
+use crate::client_addr::ClientAddr;
+use crate::error::ResponseCause;
+use crate::observe::{RequestId, complete};
+use crate::state::App;
+
+/// All pages, before these routes of the API.
+pub(crate) fn pages(app: &App, api: Router) -> Router {
+    let news = {
+        let app = app.clone();
+        move || {
+            let news = app.feed.subscribe();
+            app.feed.hurry();
+            news
+        }
+    };
+    let api = api.layer(from_fn(within));
+    Console::new(api, Box::new(news), app.phase.draining()).router()
+}
+
+/// What the outer layers do for a request from outside: it is of the page's client and has the page's id.
+async fn within(mut request: Request, next: Next) -> Response {
+    let page = request.extensions_mut().remove::<PageRequest>();
+    let outer = page.as_ref().map(|PageRequest(outer)| outer);
+    if let Some(client) = outer.and_then(|outer| outer.get::<ClientAddr>()) {
+        request.extensions_mut().insert(*client);
+    }
+    let id = outer.and_then(|outer| outer.get::<RequestId>()).cloned();
+    if let Some(id) = &id {
+        request.extensions_mut().insert(id.clone());
+    }
+    let (mut response, committed) = watch_commits(next.run(request)).await;
+    if let Some(ResponseCause(error)) = response.extensions_mut().remove::<ResponseCause>() {
+        if let Some(cause) = error.cause() {
+            tracing::warn!(error = cause, "a page's request failed");
+        }
+        complete(&mut response, &error, id.as_ref(), committed);
+    }
+    response.map(Body::new)
+}

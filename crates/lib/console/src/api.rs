@@ -1,0 +1,176 @@
+//! Requests to the API's router, within the process.
+
+use axum::Router;
+use axum::body::Body;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::{Extensions, Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use slipway_wire::access::TokenSecret;
+use slipway_wire::header::IDEMPOTENCY_KEY;
+use slipway_wire::page::{MAX_LIMIT, Page};
+use slipway_wire::problem::{self, Problem};
+use tower::ServiceExt;
+
+/// The most pages of a list that one page of the console reads: 20,000 entries.
+const MAX_PAGES: usize = 40;
+
+/// What the browser's request brought along, for the API's layers: the client's address and the request's id.
+#[derive(Debug, Clone)]
+pub struct PageRequest(pub Extensions);
+
+/// The API, as one person may use it.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    router: Router,
+    token: Option<TokenSecret>,
+    request: PageRequest,
+}
+
+/// The answer of a request that was refused or failed.
+pub(crate) type Refused = Box<Problem>;
+pub(crate) type Answer<T> = Result<T, Refused>;
+
+impl Api {
+    pub(crate) const fn new(router: Router, token: Option<TokenSecret>, request: PageRequest) -> Self {
+        Self {
+            router,
+            token,
+            request,
+        }
+    }
+
+    /// The same, with another token.
+    pub(crate) fn with_token(&self, token: TokenSecret) -> Self {
+        Self {
+            token: Some(token),
+            ..self.clone()
+        }
+    }
+
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Answer<T> {
+        self.send(Method::GET, path, None::<&()>, None).await
+    }
+
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        once: Option<&str>,
+    ) -> Answer<T> {
+        self.send(Method::POST, path, Some(body), once).await
+    }
+
+    pub(crate) async fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Answer<T> {
+        self.send(Method::PATCH, path, Some(body), None).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer<()> {
+        self.ask(Method::DELETE, path, None::<&()>, None).await.map(drop)
+    }
+
+    /// All entries of a list, as far as one page of the console reads. `path` ends with `?` or `&`.
+    pub(crate) async fn list<T: DeserializeOwned>(&self, path: &str) -> Answer<Vec<T>> {
+        let mut all = Vec::new();
+        let mut after = String::new();
+        for _ in 0..MAX_PAGES {
+            let page: Page<T> = self.get(&format!("{path}limit={MAX_LIMIT}{after}")).await?;
+            all.extend(page.items);
+            match page.next {
+                Some(next) => after = format!("&after={next}"),
+                None => break,
+            }
+        }
+        Ok(all)
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+        once: Option<&str>,
+    ) -> Answer<T> {
+        let bytes = self.ask(method, path, body, once).await?;
+        serde_json::from_slice(&bytes).map_err(|error| internal(&error))
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+        once: Option<&str>,
+    ) -> Answer<Vec<u8>> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .extension(self.request.clone());
+        if let Some(token) = &self.token {
+            request = request.header(AUTHORIZATION, format!("Bearer {}", token.expose()));
+        }
+        if let Some(key) = once {
+            request = request.header(IDEMPOTENCY_KEY, key);
+        }
+        let body = match body {
+            Some(body) => {
+                request = request.header(CONTENT_TYPE, "application/json");
+                Body::from(serde_json::to_vec(body).map_err(|error| internal(&error))?)
+            }
+            None => Body::empty(),
+        };
+        let request = request.body(body).map_err(|error| internal(&error))?;
+        let response = match self.router.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.map_err(|error| internal(&error))?.to_bytes();
+        if parts.status.is_success() {
+            return Ok(bytes.into());
+        }
+        let mut refused: Refused = serde_json::from_slice(&bytes).map_err(|error| internal(&error))?;
+        if let Some(seconds) = parts
+            .headers
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok())
+        {
+            refused.detail = format!("{} Try again in {seconds} s.", sentence(&refused.detail));
+        }
+        Err(refused)
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let text = text.trim_end_matches(['.', ' ']);
+    format!("{text}.")
+}
+
+/// A fault of the console's own: the API gave what it cannot read.
+fn internal(error: &(dyn std::error::Error + 'static)) -> Refused {
+    tracing::error!(error, "a page could not read an answer of the API");
+    plain(
+        problem::kind::INTERNAL,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "the page could not be made; the server's log has the cause",
+    )
+}
+
+/// A problem of the console's own.
+pub(crate) fn plain(kind: &str, status: StatusCode, detail: impl Into<String>) -> Refused {
+    Box::new(Problem {
+        kind: format!("{}{kind}", problem::TYPE_PREFIX),
+        title: status.canonical_reason().unwrap_or_default().to_owned(),
+        status: status.as_u16(),
+        detail: detail.into(),
+        request_id: None,
+        fields: Vec::new(),
+        nothing_done: false,
+    })
+}
+
+/// A value in a path or a query.
+pub(crate) fn escape(value: &str) -> String {
+    percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC).to_string()
+}

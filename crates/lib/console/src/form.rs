@@ -1,0 +1,148 @@
+//! What forms send.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use http::StatusCode;
+use http_body_util::{BodyExt, Limited};
+use maud::{Markup, html};
+use slipway_wire::problem;
+
+use crate::api::{Answer, plain};
+use crate::ui::{Instead, Ui};
+use crate::{Console, session};
+
+/// The most that a form may send, in bytes.
+const MAX_FORM_BYTES: usize = 64 * 1024;
+/// The session's secret.
+const SECRET: &str = "secret";
+/// Names the request: the same form sent twice makes one thing.
+const ONCE: &str = "once";
+
+/// The fields of a form, in their order.
+#[derive(Debug, Default)]
+pub(crate) struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    fn read(bytes: &[u8]) -> Self {
+        let pairs = url::form_urlencoded::parse(bytes);
+        Self(
+            pairs
+                .map(|(name, value)| (name.into_owned(), value.into_owned()))
+                .collect(),
+        )
+    }
+
+    /// The fields of a query.
+    pub(crate) fn of_query(query: Option<&str>) -> Self {
+        Self::read(query.unwrap_or_default().as_bytes())
+    }
+
+    /// A field's text without the space around it; empty when it was not sent.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        let mut fields = self.0.iter();
+        fields
+            .find(|(field, _)| field == name)
+            .map_or("", |(_, value)| value.trim())
+    }
+
+    /// A field's text as it was typed.
+    pub(crate) fn verbatim(&self, name: &str) -> &str {
+        let mut fields = self.0.iter();
+        fields
+            .find(|(field, _)| field == name)
+            .map_or("", |(_, value)| value)
+    }
+
+    /// A field's text, unless it is empty.
+    pub(crate) fn filled(&self, name: &str) -> Option<&str> {
+        Some(self.text(name)).filter(|text| !text.is_empty())
+    }
+
+    /// Whether a box was ticked.
+    pub(crate) fn is_on(&self, name: &str) -> bool {
+        !self.text(name).is_empty()
+    }
+
+    /// A field read as what it must be. `what` says it for people.
+    pub(crate) fn parse<T: std::str::FromStr>(&self, name: &str, what: &str) -> Answer<T>
+    where
+        T::Err: std::fmt::Display,
+    {
+        let text = self.text(name);
+        text.parse().map_err(|error: T::Err| {
+            let said = if text.is_empty() {
+                format!("{what} is missing")
+            } else {
+                format!("{what}: {error}")
+            };
+            plain(problem::kind::INVALID, StatusCode::UNPROCESSABLE_ENTITY, said)
+        })
+    }
+
+    /// The key that names the request.
+    pub(crate) fn once(&self) -> Option<&str> {
+        self.filled(ONCE)
+    }
+}
+
+/// A form of somebody who is signed in, sent by a page of this session.
+pub(crate) struct Sent {
+    pub(crate) ui: Ui,
+    pub(crate) fields: Fields,
+}
+
+impl FromRequest<Arc<Console>> for Sent {
+    type Rejection = Instead;
+
+    async fn from_request(request: Request, console: &Arc<Console>) -> Result<Self, Instead> {
+        let (mut parts, body) = request.into_parts();
+        let ui = Ui::from_request_parts(&mut parts, console).await?;
+        let fields = read(body).await?;
+        if !session::is_form_secret(&ui.token, fields.text(SECRET)) {
+            return Err(plain(
+                problem::kind::FORBIDDEN,
+                StatusCode::FORBIDDEN,
+                "this form is of another session; go back, load the page again, and send it anew",
+            )
+            .into());
+        }
+        Ok(Self { ui, fields })
+    }
+}
+
+/// Reads the body of a form.
+pub(crate) async fn read(body: axum::body::Body) -> Answer<Fields> {
+    let whole = Limited::new(body, MAX_FORM_BYTES).collect().await.map_err(|_| {
+        plain(
+            problem::kind::TOO_LARGE,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the form is longer than {MAX_FORM_BYTES} bytes, or was cut short"),
+        )
+    })?;
+    Ok(Fields::read(&whole.to_bytes()))
+}
+
+/// The hidden fields of every form.
+pub(crate) fn hidden(ui: &Ui) -> Markup {
+    html! {
+        input type="hidden" name=(SECRET) value=(ui.form_secret());
+        input type="hidden" name=(ONCE) value=(uuid::Uuid::new_v4());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_read_as_browsers_write_them() {
+        let fields = Fields::read(b"reason=+too+slow+%26+old+&box=on&empty=&reason=second");
+        assert_eq!(fields.text("reason"), "too slow & old");
+        assert_eq!(fields.verbatim("reason"), " too slow & old ");
+        assert!(fields.is_on("box") && !fields.is_on("empty") && !fields.is_on("none"));
+        assert_eq!(fields.filled("empty"), None);
+        let refused = fields.parse::<u32>("box", "The number").unwrap_err();
+        assert!(refused.detail.starts_with("The number: "), "{}", refused.detail);
+    }
+}

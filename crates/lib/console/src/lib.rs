@@ -1,0 +1,82 @@
+//! The console: pages to watch rollouts, decide and look back, served by `slipway-api` at `/`.
+//!
+//! A page is a client of the API within the same process: it asks the API's own router, with the token of the person who
+//! looks. So every page shows what the API shows, and every button does what a route does, with the same checks.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`mod@api`] | requests to the API's router |
+//! | `session` | the cookie, and the secret of forms |
+//! | `guard` | headers of answers, and forms from elsewhere |
+//! | `ui` | who looks, and what the pages share |
+//! | `form` | what forms send |
+//! | `layout`, `view` | the frame of every page, and its small parts |
+//! | `pages` | the pages, one file a subject |
+//! | `live` | news for pages that are open |
+//! | `assets` | the style sheet, the script and the icon |
+//!
+//! Pages are written with maud: it escapes every value, and the compiler checks the markup. The pages work without the
+//! script; with it they follow what happens.
+
+pub mod api;
+mod assets;
+mod form;
+mod guard;
+mod layout;
+mod live;
+mod pages;
+mod session;
+mod ui;
+mod view;
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+/// The most pages that one process keeps up to date. Those beyond are asked to try again.
+const MAX_STREAMS: usize = 2000;
+
+/// Tells of the number of the newest event.
+pub type News = Box<dyn Fn() -> watch::Receiver<i64> + Send + Sync>;
+
+/// What the pages need of the process that serves them.
+pub struct Console {
+    /// The API's router, with all its checks.
+    api: Router,
+    /// Subscribes to news of events.
+    news: News,
+    /// Ends the streams of news: the process stops.
+    draining: CancellationToken,
+    /// Room for streams of news.
+    streams: Arc<Semaphore>,
+}
+
+impl Console {
+    /// A console before this API.
+    #[must_use]
+    pub fn new(api: Router, news: News, draining: CancellationToken) -> Self {
+        Self {
+            api,
+            news,
+            draining,
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+        }
+    }
+
+    /// All pages.
+    pub fn router(self) -> Router {
+        pages::router(Arc::new(self))
+    }
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Console").finish_non_exhaustive()
+    }
+}
+
+pub use guard::CONTENT_SECURITY_POLICY;
+pub use pages::no_page;

@@ -1,0 +1,169 @@
+//! News for pages that are open: server-sent events over the event feed.
+//!
+//! A stream says that something happened, and the page asks for itself again. So what is shown always comes from the
+//! database, and a page that was away for a while misses nothing.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, RawQuery};
+use axum::http::HeaderName;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use http::{HeaderValue, StatusCode};
+use slipway_domain::RolloutId;
+use slipway_wire::audit;
+use slipway_wire::page::Page;
+use slipway_wire::route;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::api::escape;
+use crate::form::Fields;
+use crate::ui::{Reply, Ui};
+
+/// The least time between two pieces of news of one rollout.
+const PACE: Duration = Duration::from_millis(700);
+/// The same for pages that show everything.
+const SLOW_PACE: Duration = Duration::from_secs(3);
+/// How often the session is looked at again while nothing happens. It also tells proxies that the stream lives.
+const LOOK: Duration = Duration::from_secs(20);
+
+/// News of one rollout.
+pub(crate) async fn rollout(ui: Ui, Path(id): Path<String>, RawQuery(query): RawQuery) -> Reply {
+    let after = Fields::of_query(query.as_deref())
+        .text("after")
+        .parse()
+        .unwrap_or(0);
+    let found: slipway_wire::rollout::Rollout = ui.api.get(&route::fill(route::ROLLOUT, escape(&id))).await?;
+    Ok(open(ui, Some(found.summary.id), after, PACE))
+}
+
+/// News of everything.
+pub(crate) async fn all(ui: Ui) -> Reply {
+    Ok(open(ui, None, 0, SLOW_PACE))
+}
+
+struct Stream {
+    ui: Ui,
+    of: Option<RolloutId>,
+    after: i64,
+    pace: Duration,
+    news: watch::Receiver<i64>,
+    told: Instant,
+    /// Nothing was sent yet.
+    first: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+fn open(ui: Ui, of: Option<RolloutId>, after: i64, pace: Duration) -> Response {
+    let Ok(place) = Arc::clone(&ui.console.streams).try_acquire_owned() else {
+        let said = (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many pages are open; this one asks again by itself",
+        );
+        return said.into_response();
+    };
+    let news = (ui.console.news)();
+    let state = Stream {
+        ui,
+        of,
+        after,
+        pace,
+        news,
+        told: Instant::now(),
+        first: true,
+        _place: place,
+    };
+    let events = stream::unfold(Some(state), |state| async move {
+        let mut state = state?;
+        match state.next().await {
+            Next::News => Some((
+                Ok::<_, Infallible>(Event::default().event("news").data(state.after.to_string())),
+                Some(state),
+            )),
+            Next::Alive => Some((Ok(Event::default().comment("alive")), Some(state))),
+            Next::Over => Some((
+                Ok(Event::default().event("over").data("the session is over")),
+                None,
+            )),
+            Next::Stop => None,
+        }
+    });
+    let mut response = Sse::new(events)
+        .keep_alive(KeepAlive::new().interval(LOOK))
+        .into_response();
+    // nginx would hold the news back otherwise.
+    let headers = response.headers_mut();
+    headers.insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
+    response
+}
+
+enum Next {
+    News,
+    Alive,
+    Over,
+    Stop,
+}
+
+impl Stream {
+    async fn next(&mut self) -> Next {
+        if std::mem::take(&mut self.first) {
+            // The browser learns at once that the stream is open.
+            return Next::Alive;
+        }
+        let draining = self.ui.console.draining.clone();
+        let since = Instant::now();
+        loop {
+            // What happened while the page was being made counts too.
+            match self.look().await {
+                Ok(true) => {
+                    self.told = Instant::now();
+                    return Next::News;
+                }
+                Ok(false) if since.elapsed() >= LOOK => return Next::Alive,
+                Ok(false) => {}
+                Err(StatusCode::UNAUTHORIZED) => return Next::Over,
+                // The database is away, say: the stream ends, and the browser opens another one.
+                Err(_) => return Next::Stop,
+            }
+            let wait = timeout(LOOK, self.news.changed());
+            tokio::select! {
+                () = draining.cancelled() => return Next::Stop,
+                // Nothing happened, or the feed is gone with the process.
+                _ = wait => {}
+            }
+            sleep_until(self.told + self.pace).await;
+        }
+    }
+
+    /// Whether there is news, for whoever may still see it.
+    async fn look(&mut self) -> Result<bool, StatusCode> {
+        let status = |refused: crate::api::Refused| {
+            StatusCode::from_u16(refused.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        };
+        let Some(of) = self.of else {
+            let _: slipway_wire::access::Whoami = self.ui.api.get(route::WHOAMI).await.map_err(status)?;
+            let newest = *self.news.borrow_and_update();
+            let is_new = self.after != 0 && newest > self.after;
+            self.after = newest.max(self.after);
+            return Ok(is_new);
+        };
+        let events = route::fill(route::ROLLOUT_EVENTS, of);
+        self.news.borrow_and_update();
+        let found: Page<audit::Event> = self
+            .ui
+            .api
+            .get(&format!("{events}?after={}&limit=500", self.after))
+            .await
+            .map_err(status)?;
+        let newest = found.items.last().map(|event| event.number);
+        self.after = newest.unwrap_or(self.after);
+        Ok(newest.is_some())
+    }
+}

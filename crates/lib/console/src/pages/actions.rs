@@ -1,0 +1,45 @@
+//! Buttons: a form behind a fold, so that everything takes two clicks and works without the script.
+
+use maud::{Markup, html};
+
+use crate::form;
+use crate::ui::Ui;
+
+/// What a button does.
+pub(super) struct Action<'a> {
+    /// Where its form goes.
+    pub(super) to: &'a str,
+    /// The name of the button that shows the form, and of the one that sends it.
+    pub(super) name: &'a str,
+    /// The value of the field `do`.
+    pub(super) what: &'a str,
+    /// What will happen, in a sentence.
+    pub(super) meaning: &'a str,
+    /// Whether it takes something away.
+    pub(super) danger: bool,
+}
+
+/// The button, with the fields of its form.
+pub(super) fn action(ui: &Ui, action: &Action<'_>, fields: &Markup) -> Markup {
+    let class = if action.danger { "danger" } else { "primary" };
+    html! {
+        details.action name="action" data-keep=(format!("{}{}", action.to, action.what)) {
+            summary class=(class) { (action.name) "…" }
+            form method="post" action=(action.to) {
+                (form::hidden(ui))
+                input type="hidden" name="do" value=(action.what);
+                p { (action.meaning) }
+                (fields)
+                button class=(class) { (action.name) }
+            }
+        }
+    }
+}
+
+/// The field for why something is done.
+pub(super) fn reason(required: bool) -> Markup {
+    html! {
+        label { "Reason" @if !required { span.faint { " (for the audit log)" } }
+            input name="reason" maxlength="2000" required[required]; }
+    }
+}

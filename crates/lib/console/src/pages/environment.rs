@@ -1,0 +1,309 @@
+//! One environment: its hosts at a glance, its rollouts, when they may go, and how.
+
+use axum::extract::Path;
+use axum::response::{IntoResponse, Redirect};
+use chrono::{DateTime, NaiveDateTime, Utc};
+use http::StatusCode;
+use maud::{Markup, html};
+use slipway_domain::{EnvironmentName, Freeze, Role, Strategy};
+use slipway_wire::fleet::{CreateEnvironment, CreateFreeze, Environment, Host, UpdateEnvironment};
+use slipway_wire::page::Page;
+use slipway_wire::problem::{self, Problem};
+use slipway_wire::rollout::RolloutSummary;
+use slipway_wire::route;
+
+use super::actions::{Action, action, reason};
+use super::{fleet, rollouts};
+use crate::api::{Answer, escape, plain};
+use crate::form::Sent;
+use crate::layout;
+use crate::ui::{Reply, Ui};
+use crate::view::{self, Tone};
+
+pub(super) async fn show(ui: Ui, Path(name): Path<String>) -> Reply {
+    page(&ui, &name, None).await
+}
+
+fn path_of(name: &str) -> String {
+    route::fill(route::ENVIRONMENT, escape(name))
+}
+
+async fn page(ui: &Ui, name: &str, refused: Option<&Problem>) -> Reply {
+    let environment: Environment = ui.api.get(&path_of(name)).await?;
+    let rollouts = format!("{}?environment={}&limit=20", route::ROLLOUTS, environment.name);
+    let hosts = fleet::hosts_of(&environment.name);
+    let (hosts, rollouts) = tokio::join!(
+        ui.api.list::<Host>(&hosts),
+        ui.api.get::<Page<RolloutSummary>>(&rollouts)
+    );
+    let (hosts, rollouts) = (hosts?, rollouts?);
+    let in_service: Vec<&Host> = hosts.iter().filter(|host| host.retired_at.is_none()).collect();
+    let content = html! {
+        (layout::alert(refused))
+        p.crumbs { a href="/" { "Fleet" } }
+        h1 { (environment.name) }
+        section #health aria-label="Hosts at a glance" {
+            (fleet::health(&in_service))
+            (fleet::tiles(&in_service))
+            p { a href={ "/?environment=" (environment.name) "#hosts" } { "All hosts of " (environment.name) " as a table" } }
+        }
+        section #rollouts aria-labelledby="rollouts-title" {
+            h2 #rollouts-title { "Rollouts" }
+            (rollouts::table(ui, &rollouts.items))
+            p { a href={ "/rollouts?environment=" (environment.name) } { "All rollouts of " (environment.name) } }
+        }
+        section #times aria-labelledby="times-title" {
+            h2 #times-title { "When rollouts may go" }
+            (times(ui, &environment))
+        }
+        section #strategy aria-labelledby="strategy-title" {
+            h2 #strategy-title { "How rollouts go" }
+            (rules(&environment))
+            (strategy(&environment.strategy))
+            @if ui.role() == Role::Admin { (edit(ui, &environment)) }
+        }
+    };
+    let response = ui.live_page(environment.name.as_str(), "/live", &content);
+    Ok(layout::with_status(response, refused))
+}
+
+fn times(ui: &Ui, environment: &Environment) -> Markup {
+    let to = format!("/environments/{}/freezes", environment.name);
+    html! {
+        @match &environment.hold {
+            Some(hold) => p { (view::badge(Tone::Waits, "holds")) " " (view::words(&hold.why))
+                @if let Some(until) = hold.until { ", until " (view::at(until)) } },
+            None => p { (view::badge(Tone::Good, "open")) " Rollouts may begin now." },
+        }
+        @if !environment.windows.is_empty() {
+            h3 { "Windows" }
+            ul { @for window in &environment.windows { li { code { (window) } } } }
+        }
+        @if !environment.freezes.is_empty() {
+            h3 { "Freezes" }
+            div.scroll { table {
+                thead { tr { th { "From" } th { "Until" } th { "By" } th { "Why" } th { } } }
+                tbody { @for freeze in &environment.freezes { (freeze_row(ui, environment, freeze)) } }
+            } }
+        }
+        @if ui.role_in(&environment.name) >= Role::Approver {
+            (action(ui, &Action { to: &to, name: "Freeze", what: "freeze", meaning: "Rollouts of this environment begin nothing until then. Hosts under way finish.", danger: false }, &html! {
+                label { "Until (UTC)" input type="datetime-local" name="until" required; }
+                (reason(true))
+            }))
+        }
+    }
+}
+
+fn freeze_row(ui: &Ui, environment: &Environment, freeze: &Freeze) -> Markup {
+    let to = format!("/environments/{}/thaw", environment.name);
+    html! { tr {
+        td { (view::at(freeze.from)) } td { (view::at(freeze.until)) } td { (freeze.by) } td { (view::words(&freeze.reason)) }
+        td { @if ui.role_in(&environment.name) >= Role::Approver {
+            (action(ui, &Action { to: &to, name: "End", what: "thaw", meaning: "Rollouts may go on at once.", danger: false },
+                &html! { input type="hidden" name="id" value=(freeze.id); }))
+        } }
+    } }
+}
+
+fn rules(environment: &Environment) -> Markup {
+    html! { ul {
+        li { @if environment.approval_required { "Somebody other than its author approves each rollout, with its plan." } @else { "No approval is asked for." } }
+        @if environment.own_strategy_allowed { li { "A rollout may bring a strategy of its own." } }
+        @if environment.related_approval_allowed { li { "A principal may approve a rollout of one that it made." } }
+    } }
+}
+
+/// A strategy with its fields explained.
+pub(super) fn strategy(strategy: &Strategy) -> Markup {
+    let fields = serde_json::to_value(strategy).unwrap_or_default();
+    let text = |name: &str| {
+        let value = fields.pointer(name);
+        value.map_or_else(String::new, |value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), ToOwned::to_owned)
+        })
+    };
+    html! {
+        dl.facts {
+            dt { "Canary" } dd { (text("/canary")) span.faint { " first, alone, in each group" } }
+            dt { "Batch" } dd { (text("/batch")) span.faint { " of a group in each wave" } }
+            dt { "At once" } dd { (text("/max_unavailable")) span.faint { " of the environment's hosts may be out at once" } }
+            dt { "Bake" } dd { (strategy.bake_seconds) " s" span.faint { " in which the checks must go on passing" } }
+            dt { "Checks" } dd { (strategy.verify.passes) " passes in a row, every " (strategy.verify.interval_seconds) " s, within " (strategy.verify.timeout_seconds) " s" }
+            dt { "On failure" } dd { (view::spaced(&text("/on_failure"))) }
+            dt { "Offline hosts" } dd { (view::spaced(&text("/offline"))) }
+            dt { "Retries" } dd { (strategy.retries) }
+            dt { "Reboot" } dd { (if strategy.reboot.is_never() { "never".to_owned() } else { view::spaced(&text("/reboot")) }) }
+            @if !strategy.order.is_empty() { dt { "Order" } dd { (text("/order")) } }
+            @if !strategy.skip_checks.is_empty() { dt { "Skipped checks" } dd { (strategy.skip_checks.join(", ")) } }
+        }
+        details { summary { "As JSON, with all bounds" } pre { (serde_json::to_string_pretty(strategy).unwrap_or_default()) } }
+    }
+}
+
+fn edit(ui: &Ui, environment: &Environment) -> Markup {
+    let to = format!("/environments/{}", environment.name);
+    html! {
+        (action(ui, &Action { to: &to, name: "Change", what: "update", meaning: "It holds for rollouts that are started from then on.", danger: false }, &html! {
+            (settings(Some(environment)))
+        }))
+        (action(ui, &Action { to: &to, name: "Delete", what: "delete", meaning: "Only an environment without hosts can be deleted. Its history stays.", danger: true }, &html! {
+            label { "Type its name" input name="confirm" required autocomplete="off"; }
+        }))
+    }
+}
+
+/// The fields of an environment.
+fn settings(of: Option<&Environment>) -> Markup {
+    let strategy = of
+        .map(|environment| environment.strategy.clone())
+        .unwrap_or_default();
+    let windows: Vec<String> = of
+        .map(|of| of.windows.iter().map(ToString::to_string).collect())
+        .unwrap_or_default();
+    html! {
+        label.check { input type="checkbox" name="approval" checked[of.is_some_and(|of| of.approval_required)]; "Somebody else approves each rollout" }
+        label.check { input type="checkbox" name="own_strategy" checked[of.is_some_and(|of| of.own_strategy_allowed)]; "A rollout may bring its own strategy" }
+        label.check { input type="checkbox" name="related" checked[of.is_some_and(|of| of.related_approval_allowed)]; "A principal may approve a rollout of one that it made" }
+        label { "Windows, one a line" textarea name="windows" rows="3" placeholder="Mon..Fri 09:00-17:00 Europe/Berlin" { (windows.join("\n")) } }
+        label { "Strategy, as JSON" textarea.code name="strategy" rows="12" spellcheck="false" { (serde_json::to_string_pretty(&strategy).unwrap_or_default()) } }
+    }
+}
+
+/// The form for a new environment.
+pub(super) fn new_form(ui: &Ui) -> Markup {
+    action(
+        ui,
+        &Action {
+            to: "/environments",
+            name: "New environment",
+            what: "create",
+            meaning: "A group of hosts that a release is rolled out to.",
+            danger: false,
+        },
+        &html! { label { "Name" input name="name" required; } (settings(None)) },
+    )
+}
+
+pub(super) async fn create(Sent { ui, fields }: Sent) -> Reply {
+    let made = async {
+        let new = CreateEnvironment {
+            name: fields.parse("name", "The name")?,
+            strategy: read_strategy(fields.text("strategy"))?,
+            approval_required: fields.is_on("approval"),
+            own_strategy_allowed: fields.is_on("own_strategy"),
+            related_approval_allowed: fields.is_on("related"),
+            windows: read_windows(fields.text("windows"))?,
+        };
+        ui.api
+            .post::<Environment>(route::ENVIRONMENTS, &new, fields.once())
+            .await
+    };
+    match made.await {
+        Ok(made) => Ok(Redirect::to(&format!("/environments/{}", made.name)).into_response()),
+        Err(refused) => fleet::fleet(&ui, &fleet::Filter::default(), Some(&refused)).await,
+    }
+}
+
+pub(super) async fn update(Path(name): Path<String>, Sent { ui, fields }: Sent) -> Reply {
+    let done = async {
+        match fields.text("do") {
+            "update" => {
+                let update = UpdateEnvironment {
+                    strategy: Some(read_strategy(fields.text("strategy"))?),
+                    approval_required: Some(fields.is_on("approval")),
+                    own_strategy_allowed: Some(fields.is_on("own_strategy")),
+                    related_approval_allowed: Some(fields.is_on("related")),
+                    windows: Some(read_windows(fields.text("windows"))?),
+                };
+                ui.api.patch::<Environment>(&path_of(&name), &update).await?;
+                Ok(format!("/environments/{}", escape(&name)))
+            }
+            "delete" if fields.text("confirm") == name => {
+                ui.api.delete(&path_of(&name)).await?;
+                Ok("/".to_owned())
+            }
+            "delete" => Err(invalid(format!("type {name} to delete it"))),
+            other => Err(super::host::unknown(other)),
+        }
+    };
+    match done.await {
+        Ok(to) => Ok(Redirect::to(&to).into_response()),
+        Err(refused) => page(&ui, &name, Some(&refused)).await,
+    }
+}
+
+pub(super) async fn freeze(Path(name): Path<String>, Sent { ui, fields }: Sent) -> Reply {
+    let done = async {
+        let new = CreateFreeze {
+            from: None,
+            until: read_instant(fields.text("until"))?,
+            reason: fields.text("reason").to_owned(),
+        };
+        let to = route::fill(route::ENVIRONMENT_FREEZES, escape(&name));
+        ui.api.post::<Freeze>(&to, &new, fields.once()).await
+    };
+    answer(&ui, &name, done.await.map(drop)).await
+}
+
+pub(super) async fn thaw(Path(name): Path<String>, Sent { ui, fields }: Sent) -> Reply {
+    let done = ui
+        .api
+        .delete(&route::fill(route::FREEZE, escape(fields.text("id"))))
+        .await;
+    answer(&ui, &name, done).await
+}
+
+async fn answer(ui: &Ui, name: &str, done: Answer<()>) -> Reply {
+    match done {
+        Ok(()) => Ok(Redirect::to(&format!("/environments/{}#times", escape(name))).into_response()),
+        Err(refused) => page(ui, name, Some(&refused)).await,
+    }
+}
+
+/// An instant of a field for date and time, which has no zone: the page says that it is UTC.
+pub(super) fn read_instant(text: &str) -> Answer<DateTime<Utc>> {
+    ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+        .iter()
+        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+        .map(|at| at.and_utc())
+        .ok_or_else(|| {
+            invalid(format!(
+                "`{text}` is no instant; write it as 2026-12-24T18:00, in UTC"
+            ))
+        })
+}
+
+fn read_strategy(text: &str) -> Answer<Strategy> {
+    if text.is_empty() {
+        return Ok(Strategy::default());
+    }
+    let mut reader = serde_json::Deserializer::from_str(text);
+    slipway_domain::strategy::strict::deserialize(&mut reader)
+        .map_err(|error| invalid(format!("the strategy cannot be read: {error}")))
+}
+
+fn read_windows<T>(text: &str) -> Answer<Vec<T>>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines
+        .map(|line| {
+            line.parse()
+                .map_err(|error: T::Err| invalid(format!("the window `{line}`: {error}")))
+        })
+        .collect()
+}
+
+pub(super) fn invalid(detail: String) -> Box<Problem> {
+    plain(problem::kind::INVALID, StatusCode::UNPROCESSABLE_ENTITY, detail)
+}
+
+/// A link to an environment.
+pub(super) fn link(name: &EnvironmentName) -> Markup {
+    html! { a href={ "/environments/" (name) } { (name) } }
+}

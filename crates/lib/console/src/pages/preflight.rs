@@ -1,0 +1,62 @@
+//! What stands in the way of rolling a release out.
+
+use axum::extract::{Path, RawQuery};
+use maud::{Markup, html};
+use slipway_domain::preflight::{Finding, Outcome};
+use slipway_wire::preflight::PreflightReport;
+use slipway_wire::route;
+
+use crate::api::escape;
+use crate::form::Fields;
+use crate::ui::{Reply, Ui};
+use crate::view::{self, Tone};
+
+pub(super) async fn show(ui: Ui, Path(name): Path<String>, RawQuery(query): RawQuery) -> Reply {
+    let query = Fields::of_query(query.as_deref());
+    let path = format!(
+        "{}?release={}",
+        route::fill(route::PREFLIGHT, escape(&name)),
+        escape(query.text("release"))
+    );
+    let report: PreflightReport = ui.api.get(&path).await?;
+    let (passed, told): (Vec<&Finding>, Vec<&Finding>) = report
+        .findings
+        .iter()
+        .partition(|finding| finding.outcome == Outcome::Passed);
+    let content = html! {
+        p.crumbs { a href={ "/environments/" (report.environment) } { (report.environment) } " / " a href={ "/releases/" (report.release) } { "release " (view::short(report.release)) } }
+        h1 { "Preflight " @if report.blocked { (view::badge(Tone::Bad, "blocked")) } @else { (view::badge(Tone::Good, "nothing blocks")) } }
+        p.lead { (view::count(usize::try_from(report.hosts).unwrap_or(usize::MAX), "host")) ", " (view::ago(ui.now, report.at)) }
+        @if !report.unanswered.is_empty() {
+            p.alert { "No answer in time from " (report.unanswered.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")) }
+        }
+        (table(&told))
+        details { summary { (view::count(passed.len(), "check")) " passed" } (table(&passed)) }
+        p { a href={ "/releases/" (report.release) "/start?environment=" (report.environment) } { "Go on to the rollout" } }
+    };
+    Ok(ui.page("Preflight", &content))
+}
+
+fn table(findings: &[&Finding]) -> Markup {
+    html! { @if !findings.is_empty() { div.scroll { table {
+        thead { tr { th { "Check" } th { "Outcome" } th { "What" } th { "Hosts" } th { "What to do" } } }
+        tbody { @for finding in findings { tr {
+            th scope="row" { (view::words(&finding.check)) }
+            td { (view::badge(tone(finding.outcome), finding.outcome.as_str())) }
+            td { (view::words(&finding.message)) }
+            td { @if finding.hosts.is_empty() { @if finding.host_count > 0 { (finding.host_count) } }
+                @else { @for host in finding.hosts.iter().take(8) { a href={ "/hosts/" (host) } { (host) } " " }
+                    @if finding.hosts.len() > 8 { "and " (finding.hosts.len() - 8) " more" } } }
+            td { @if let Some(cure) = &finding.cure { (view::words(cure)) } }
+        } } }
+    } } } }
+}
+
+const fn tone(outcome: Outcome) -> Tone {
+    match outcome {
+        Outcome::Blocking => Tone::Bad,
+        Outcome::Unknown => Tone::Waits,
+        Outcome::Warning => Tone::Warn,
+        Outcome::Passed => Tone::Good,
+    }
+}

@@ -1,0 +1,225 @@
+//! One release: where it comes from, what it changes, and the way to roll it out.
+
+use axum::extract::{Path, RawQuery};
+use axum::response::{IntoResponse, Redirect};
+use maud::{Markup, html};
+use slipway_domain::{EnvironmentName, HostName, Role, StorePath};
+use slipway_wire::fleet::Environment;
+use slipway_wire::kept::{KeepRelease, KeptRelease};
+use slipway_wire::page::Page;
+use slipway_wire::plan::ReleaseHostPlans;
+use slipway_wire::problem::Problem;
+use slipway_wire::release::{Release, ReleaseSummary};
+use slipway_wire::rollout::RolloutSummary;
+use slipway_wire::route;
+
+use super::actions::{Action, action, reason};
+use super::{plan, releases, rollouts};
+use crate::api::{Answer, escape};
+use crate::form::{Fields, Sent};
+use crate::layout;
+use crate::ui::{Reply, Ui};
+use crate::view::{self, Tone};
+
+/// Closures that are listed at once.
+const MOST_CLOSURES: usize = 200;
+
+pub(super) async fn show(ui: Ui, Path(id): Path<String>, RawQuery(query): RawQuery) -> Reply {
+    let query = Fields::of_query(query.as_deref());
+    // A form for comparing sends the other release here.
+    if let Some(other) = query.filled("with") {
+        let to = format!("/releases/{}/compare/{}", escape(&id), escape(other));
+        return Ok(Redirect::to(&to).into_response());
+    }
+    page(&ui, &id, None).await
+}
+
+async fn page(ui: &Ui, id: &str, refused: Option<&Problem>) -> Reply {
+    let release: Release = ui.api.get(&route::fill(route::RELEASE, escape(id))).await?;
+    let plans = route::fill(route::RELEASE_HOST_PLANS, release.id);
+    let others = format!("{}?limit=30", route::RELEASES);
+    let (plans, environments, rollouts, others) = tokio::join!(
+        ui.api.get::<ReleaseHostPlans>(&plans),
+        ui.api.list::<Environment>("/api/v1/environments?"),
+        super::fleet::newest_rollouts(ui, 200),
+        ui.api.get::<Page<ReleaseSummary>>(&others)
+    );
+    let (plans, environments, rollouts) = (plans?, environments?, rollouts?);
+    // Somebody who may see this release need not see all of them.
+    let others = others.map(|page| page.items).unwrap_or_default();
+    let mine: Vec<RolloutSummary> = rollouts
+        .into_iter()
+        .filter(|rollout| rollout.release == release.id)
+        .collect();
+    let content = html! {
+        (layout::alert(refused))
+        p.crumbs { a href="/releases" { "Releases" } }
+        h1 { "Release " (view::short(release.id)) }
+        @if let Some(message) = &release.message { p.lead { (view::words(message)) } }
+        section #facts { (facts(ui, &release)) }
+        section #start aria-labelledby="start-title" {
+            h2 #start-title { "Roll it out" }
+            (start_form(ui, &release, &environments))
+        }
+        section #rollouts aria-labelledby="rollouts-title" { h2 #rollouts-title { "Rollouts of it" } (rollouts::table(ui, &mine)) }
+        section #plan aria-labelledby="plan-title" { h2 #plan-title { "What it changes" } (plan::shared(&plans.plans, &plans.unknown)) }
+        section #compare aria-labelledby="compare-title" {
+            h2 #compare-title { "Compare" }
+            form.filter method="get" action={ "/releases/" (release.id) } {
+                label { "With" select name="with" {
+                    @for other in others.iter().filter(|other| other.id != release.id) {
+                        option value=(other.id) { (other.created_at.format("%Y-%m-%d %H:%M")) " " (view::words(other.message.as_deref().or(other.source.rev.as_deref()).unwrap_or(""))) }
+                    }
+                } }
+                button { "Compare" }
+            }
+        }
+        section #closures aria-labelledby="closures-title" {
+            h2 #closures-title { "Closures" }
+            div.scroll { table {
+                thead { tr { th { "Host" } th { "Closure" } } }
+                tbody { @for (host, closure) in release.closures.iter().take(MOST_CLOSURES) {
+                    tr { th scope="row" { a href={ "/hosts/" (host) } { (host) } } td { (view::closure(closure)) } }
+                } }
+            } }
+            @if release.closures.len() > MOST_CLOSURES { p.faint { "and " (release.closures.len() - MOST_CLOSURES) " more" } }
+        }
+        @if ui.role() >= Role::Deployer { section #keep { (keep(ui, &release)) } }
+    };
+    Ok(layout::with_status(ui.page("Release", &content), refused))
+}
+
+fn facts(ui: &Ui, release: &Release) -> Markup {
+    html! {
+        dl.facts {
+            dt { "Commit" } dd { (releases::commit(&release.source)) }
+            @if let Some(flake) = &release.source.flake_ref { dt { "Flake" } dd { code { (view::words(flake)) } } }
+            @if let Some(hash) = &release.source.nar_hash { dt { "Sources" } dd { code { (view::words(hash)) } } }
+            dt { "Registered" } dd { (view::ago(ui.now, release.created_at)) " by " (release.author) }
+            dt { "Hosts" } dd { (release.closures.len()) }
+            dt { "Signed" } dd { @match &release.manifest {
+                Some(manifest) => {
+                    "manifest " (manifest.number) " of " (manifest.environment) ", expires " (view::ago(ui.now, manifest.expires))
+                    @if manifest.expires < ui.now { " " (view::badge(Tone::Bad, "expired")) }
+                    span.faint { " digest " code title=(manifest.digest) { (manifest.digest.short()) } }
+                }
+                None => { "no manifest: hosts that ask for one refuse it" }
+            } }
+            @if let Some(kept) = &release.kept { dt { "Kept" } dd { "by " (kept.by)
+                @if let Some(until) = kept.until { " until " (view::at(until)) }
+                @if let Some(reason) = &kept.reason { ": " (view::words(reason)) } } }
+            dt { "Id" } dd { code { (release.id) } }
+        }
+    }
+}
+
+fn start_form(ui: &Ui, release: &Release, environments: &[Environment]) -> Markup {
+    let may: Vec<&EnvironmentName> = environments
+        .iter()
+        .filter(|of| ui.role_in(&of.name) >= Role::Deployer)
+        .filter(|of| {
+            release
+                .manifest
+                .as_ref()
+                .is_none_or(|manifest| manifest.environment == of.name)
+        })
+        .map(|of| &of.name)
+        .collect();
+    html! {
+        @if may.is_empty() { p.faint { "There is no environment in which you may start a rollout of it." } } @else {
+            form.filter method="get" action={ "/releases/" (release.id) "/start" } {
+                label { "Environment" select name="environment" { @for name in may { option { (name) } } } }
+                button.primary { "Preview…" }
+            }
+        }
+    }
+}
+
+fn keep(ui: &Ui, release: &Release) -> Markup {
+    let to = format!("/releases/{}", release.id);
+    html! {
+        @if release.kept.is_some() {
+            (action(ui, &Action { to: &to, name: "No longer keep", what: "unkeep", meaning: "Caches may collect its closures once nothing runs them.", danger: false }, &html! {}))
+        } @else {
+            (action(ui, &Action { to: &to, name: "Keep", what: "keep", meaning: "No cache collects its closures.", danger: false }, &reason(false)))
+        }
+    }
+}
+
+/// Keeps a release, or no longer.
+pub(super) async fn change(Path(id): Path<String>, Sent { ui, fields }: Sent) -> Reply {
+    let to = route::fill(route::RELEASE_KEEP, escape(&id));
+    let done: Answer<()> = match fields.text("do") {
+        "keep" => {
+            let keep = KeepRelease {
+                until: None,
+                reason: fields.filled("reason").map(ToOwned::to_owned),
+            };
+            ui.api
+                .post::<KeptRelease>(&to, &keep, fields.once())
+                .await
+                .map(drop)
+        }
+        "unkeep" => ui.api.delete(&to).await,
+        other => Err(super::host::unknown(other)),
+    };
+    match done {
+        Ok(()) => Ok(Redirect::to(&format!("/releases/{}", escape(&id))).into_response()),
+        Err(refused) => page(&ui, &id, Some(&refused)).await,
+    }
+}
+
+/// How two releases differ, host by host.
+pub(super) async fn compare(ui: Ui, Path((one, other)): Path<(String, String)>) -> Reply {
+    let (one, other) = (
+        route::fill(route::RELEASE, escape(&one)),
+        route::fill(route::RELEASE, escape(&other)),
+    );
+    let (one, other) = tokio::join!(ui.api.get::<Release>(&one), ui.api.get::<Release>(&other));
+    let (one, other) = (one?, other?);
+    // The earlier one first, whichever was named first.
+    let (before, after) = if one.created_at <= other.created_at {
+        (one, other)
+    } else {
+        (other, one)
+    };
+    let rows = differences(&before, &after);
+    let same = after
+        .closures
+        .iter()
+        .filter(|(host, path)| before.closures.get(*host) == Some(*path))
+        .count();
+    let content = html! {
+        p.crumbs { a href="/releases" { "Releases" } }
+        h1 { "Two releases" }
+        dl.facts {
+            dt { "Before" } dd { a href={ "/releases/" (before.id) } { (view::short(before.id)) } " " (releases::commit(&before.source)) " " (view::ago(ui.now, before.created_at)) }
+            dt { "After" } dd { a href={ "/releases/" (after.id) } { (view::short(after.id)) } " " (releases::commit(&after.source)) " " (view::ago(ui.now, after.created_at)) }
+            dt { "The same" } dd { (view::count(same, "host")) }
+        }
+        @if rows.is_empty() { p.empty { "Every host has the same closure in both." } } @else {
+            div.scroll { table {
+                thead { tr { th { "Host" } th { "Before" } th { "After" } } }
+                tbody { @for (host, was, is) in rows.iter().take(MOST_CLOSURES) { tr {
+                    th scope="row" { a href={ "/hosts/" (host) } { (host) } }
+                    td { @match was { Some(path) => (view::closure(path)), None => { span.faint { "not in it" } } } }
+                    td { @match is { Some(path) => (view::closure(path)), None => { span.faint { "not in it" } } } }
+                } } }
+            } }
+            @if rows.len() > MOST_CLOSURES { p.faint { "and " (rows.len() - MOST_CLOSURES) " more hosts" } }
+        }
+    };
+    Ok(ui.page("Two releases", &content))
+}
+
+type Difference<'a> = (&'a HostName, Option<&'a StorePath>, Option<&'a StorePath>);
+
+fn differences<'a>(before: &'a Release, after: &'a Release) -> Vec<Difference<'a>> {
+    let mut hosts: Vec<&HostName> = before.closures.keys().chain(after.closures.keys()).collect();
+    hosts.sort();
+    hosts.dedup();
+    let rows = hosts
+        .into_iter()
+        .map(|host| (host, before.closures.get(host), after.closures.get(host)));
+    rows.filter(|(_, was, is)| was != is).collect()
+}

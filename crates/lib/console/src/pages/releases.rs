@@ -1,0 +1,103 @@
+//! All releases, the newest first.
+
+use axum::extract::RawQuery;
+use maud::html;
+use slipway_wire::page::Page;
+use slipway_wire::release::{ReleaseSummary, Source};
+use slipway_wire::route;
+
+use crate::api::escape;
+use crate::form::Fields;
+use crate::ui::{Reply, Ui};
+use crate::view;
+
+pub(super) async fn show(ui: Ui, RawQuery(query): RawQuery) -> Reply {
+    let query = Fields::of_query(query.as_deref());
+    let mut path = format!("{}?limit=50", route::RELEASES);
+    if let Some(after) = query.filled("after") {
+        path.push_str(&format!("&after={}", escape(after)));
+    }
+    let page: Page<ReleaseSummary> = ui.api.get(&path).await?;
+    let content = html! {
+        h1 { "Releases" }
+        section #releases {
+            @if page.items.is_empty() {
+                p.empty { "No release yet. CI registers one: " code { "slipway release create" } }
+            } @else {
+                div.scroll { table {
+                    thead { tr { th { "Release" } th { "Commit" } th { "What" } th { "Hosts" } th { "By" } th { "Registered" } } }
+                    tbody { @for release in &page.items { tr {
+                        th scope="row" { a href={ "/releases/" (release.id) } { (view::short(release.id)) } }
+                        td { (commit(&release.source)) }
+                        td.why { @if let Some(message) = &release.message { (view::words(message)) } }
+                        td { (release.host_count()) }
+                        td { (release.author) }
+                        td { (view::ago(ui.now, release.created_at)) }
+                    } } }
+                } }
+            }
+            @if let Some(next) = &page.next { nav.pages { a rel="next" href={ "/releases?after=" (escape(next)) } { "Older →" } } }
+        }
+    };
+    Ok(ui.live_page("Releases", "/live", &content))
+}
+
+/// The commit, with a link where the source is on a known forge.
+pub(super) fn commit(source: &Source) -> maud::Markup {
+    let Some(rev) = &source.rev else {
+        return html! { span.faint { "unknown" } };
+    };
+    match source.flake_ref.as_deref().and_then(|of| commit_url(of, rev)) {
+        Some(url) => html! { a href=(url) rel="noreferrer" { (view::commit(rev)) } },
+        None => view::commit(rev),
+    }
+}
+
+/// The page of a commit on its forge. Only a whole commit of a plainly written repository makes a link.
+fn commit_url(flake_ref: &str, rev: &str) -> Option<String> {
+    let (kind, rest) = flake_ref.split_once(':')?;
+    let (host, before) = match kind {
+        "github" => ("github.com", "commit"),
+        "gitlab" => ("gitlab.com", "-/commit"),
+        "sourcehut" => ("git.sr.ht", "commit"),
+        _ => return None,
+    };
+    let rest = rest.split(['?', '#']).next()?;
+    let mut parts = rest.split('/');
+    let (owner, name) = (parts.next()?, parts.next()?);
+    let is_plain = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b))
+    };
+    let is_commit = rev.len() >= 7 && rev.bytes().all(|b| b.is_ascii_hexdigit());
+    (is_plain(owner) && is_plain(name) && is_commit)
+        .then(|| format!("https://{host}/{owner}/{name}/{before}/{rev}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_of_a_known_forge_has_a_link() {
+        let rev = "0123456789abcdef0123456789abcdef01234567";
+        for (flake, url) in [
+            (
+                "github:acme/shop",
+                Some(format!("https://github.com/acme/shop/commit/{rev}")),
+            ),
+            (
+                "gitlab:acme/shop?dir=x",
+                Some(format!("https://gitlab.com/acme/shop/-/commit/{rev}")),
+            ),
+            ("git+https://example.com/x", None),
+            ("github:acme/\"><script>", None),
+            ("github:acme", None),
+        ] {
+            assert_eq!(commit_url(flake, rev), url, "{flake}");
+        }
+        assert_eq!(commit_url("github:acme/shop", "main/../../x"), None);
+    }
+}

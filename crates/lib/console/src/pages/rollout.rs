@@ -1,0 +1,243 @@
+//! One rollout: where it stands, host by host, and the decisions that people make about it.
+
+use axum::extract::{Path, RawQuery};
+use axum::response::{IntoResponse, Redirect};
+use futures_util::future::join_all;
+use maud::{Markup, html};
+use slipway_domain::snapshot::CommandKind;
+use slipway_domain::{Role, RolloutState, StepState};
+use slipway_text::time::short_duration;
+use slipway_wire::audit::Event;
+use slipway_wire::fleet::Host;
+use slipway_wire::page::Page;
+use slipway_wire::plan::RolloutHostPlans;
+use slipway_wire::problem::Problem;
+use slipway_wire::rollout::{CreateCommand, Rollout, RolloutSummary, Step};
+use slipway_wire::route;
+
+use super::actions::{Action, action, reason};
+use super::{audit, environment, plan, waves};
+use crate::api::{Answer, escape};
+use crate::form::{Fields, Sent};
+use crate::layout;
+use crate::ui::{Reply, Ui};
+use crate::view;
+
+/// Hosts whose agents' words are shown.
+const MOST_TALKING: usize = 8;
+/// Steps that are listed at once.
+const MOST_STEPS: usize = 100;
+
+pub(super) async fn show(ui: Ui, Path(id): Path<String>, RawQuery(query): RawQuery) -> Reply {
+    page(&ui, &id, &Fields::of_query(query.as_deref()), None).await
+}
+
+async fn page(ui: &Ui, id: &str, query: &Fields, refused: Option<&Problem>) -> Reply {
+    let path = route::fill(route::ROLLOUT, escape(id));
+    let rollout: Rollout = ui.api.get(&path).await?;
+    let summary = &rollout.summary;
+    let events = format!(
+        "{}?newest_first=true&limit=40",
+        route::fill(route::ROLLOUT_EVENTS, summary.id)
+    );
+    let plans = route::fill(route::ROLLOUT_HOST_PLANS, summary.id);
+    let earlier = format!("{}?environment={}&limit=20", route::ROLLOUTS, summary.environment);
+    let (events, plans, earlier, talk) = tokio::join!(
+        ui.api.get::<Page<Event>>(&events),
+        ui.api.get::<RolloutHostPlans>(&plans),
+        ui.api.get::<Page<RolloutSummary>>(&earlier),
+        talking(ui, &rollout.steps)
+    );
+    let (events, plans, earlier) = (events?, plans?, earlier?);
+    let newest = events.items.first().map_or(0, |event| event.number);
+    let content = html! {
+        (layout::alert(refused))
+        p.crumbs { a href="/rollouts" { "Rollouts" } " / " (environment::link(&summary.environment)) }
+        h1 { "Rollout " (view::short(summary.id)) " " span #state { (view::rollout_state(summary.state)) } }
+        section #summary aria-label="Where it stands" { (head(ui, &rollout, &earlier.items)) }
+        section #decide aria-label="What can be done" { (decide(ui, &rollout, &plans)) }
+        section #waves aria-labelledby="waves-title" {
+            h2 #waves-title { "Waves" }
+            (waves::progress(&rollout.steps))
+            (waves::waves(&rollout.steps))
+        }
+        @if !talk.is_empty() { section #talk aria-labelledby="talk-title" {
+            h2 #talk-title { "What hosts say now" }
+            @for (host, said) in &talk { h3 { a href={ "/hosts/" (host) } { (host) } } pre.said { (view::words(said)) } }
+        } }
+        section #steps aria-labelledby="steps-title" { h2 #steps-title { "Hosts" } (steps(ui, &rollout, query)) }
+        section #plan aria-labelledby="plan-title" {
+            h2 #plan-title { "What changes" }
+            (plan::shared(&plans.plans, &plans.unknown))
+        }
+        section #events aria-labelledby="events-title" {
+            h2 #events-title { "Events" }
+            (audit::table(ui, &events.items))
+            p { a href={ "/audit?rollout=" (summary.id) } { "All events of this rollout" } }
+        }
+        section #how aria-labelledby="how-title" { h2 #how-title { "How it goes" } (environment::strategy(&rollout.strategy)) }
+    };
+    let live = format!("/rollouts/{}/live?after={newest}", summary.id);
+    let title = format!(
+        "{} · {}",
+        view::spaced(summary.state.as_str()),
+        summary.environment
+    );
+    // Over is over: nothing moves any more.
+    let response = if summary.state.is_terminal() {
+        ui.page(&title, &content)
+    } else {
+        ui.live_page(&title, &live, &content)
+    };
+    Ok(layout::with_status(response, refused))
+}
+
+/// What the agents of hosts under way report.
+async fn talking(ui: &Ui, steps: &[Step]) -> Vec<(String, String)> {
+    let under_way = steps
+        .iter()
+        .filter(|step| step.state.is_under_way() || step.state == StepState::Stuck);
+    let asked = under_way.take(MOST_TALKING).map(|step| async move {
+        let host = ui
+            .api
+            .get::<Host>(&route::fill(route::HOST, &step.host))
+            .await
+            .ok()?;
+        let report = host.report?;
+        // Of an earlier attempt it says nothing about now.
+        (Some(report.attempt) == step.attempt).then_some(())?;
+        Some((step.host.to_string(), report.message?))
+    });
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
+fn head(ui: &Ui, rollout: &Rollout, earlier: &[RolloutSummary]) -> Markup {
+    let summary = &rollout.summary;
+    let last = earlier
+        .iter()
+        .find(|other| other.id != summary.id && other.state == RolloutState::Succeeded)
+        .and_then(|other| Some(other.finished_at? - other.created_at));
+    html! {
+        @if let Some(reason) = &summary.reason { p.lead { (view::words(reason)) } }
+        @if let Some(hold) = &summary.hold {
+            p.alert.waits { "It waits: " (view::words(&hold.why)) @if let Some(until) = hold.until { ", until " (view::at(until)) } }
+        }
+        @if !rollout.pending_commands.is_empty() {
+            p.alert { "A worker has yet to carry out: " (rollout.pending_commands.iter().map(|kind| view::spaced(kind.as_str())).collect::<Vec<_>>().join(", ")) }
+        }
+        dl.facts {
+            dt { "Release" } dd { a href={ "/releases/" (summary.release) } { (view::short(summary.release)) } }
+            dt { "Started" } dd { (view::ago(ui.now, summary.created_at)) " by " (summary.author) }
+            @match summary.finished_at {
+                Some(end) => { dt { "Took" } dd { (short_duration(end - summary.created_at)) } }
+                None => { dt { "Elapsed" } dd { (short_duration(ui.now - summary.created_at))
+                    @if let Some(last) = last { span.faint { " (the last one took " (short_duration(last)) ")" } } } }
+            }
+            @if let Some(approver) = &rollout.approver { dt { "Approved by" } dd { (approver) @if let Some(plan) = rollout.approved_plan { ", plan " code { (plan.short()) } } } }
+            @if let Some(at) = rollout.not_before { dt { "Not before" } dd { (view::at(at)) } }
+            @if let Some(over) = &rollout.overridden { dt { "Freeze overridden" } dd { (over.by) ": " (view::words(&over.reason)) } }
+            @if let Some(trace) = &rollout.trace_id { dt { "Trace" } dd { code { (view::words(trace)) } } }
+        }
+    }
+}
+
+/// The buttons for which the rollout's state has a use.
+fn decide(ui: &Ui, rollout: &Rollout, plans: &RolloutHostPlans) -> Markup {
+    let summary = &rollout.summary;
+    let to = format!("/rollouts/{}", summary.id);
+    let role = ui.role_in(&summary.environment);
+    let fits = |kind: CommandKind| kind.fits(summary.state);
+    html! {
+        @if fits(CommandKind::Approve) { (approval(ui, &to, role, rollout, plans)) }
+        @if role >= Role::Deployer {
+            @for (kind, name, meaning, danger) in [
+                (CommandKind::Pause, "Pause", "Nothing new begins. Hosts under way finish.", false),
+                (CommandKind::Resume, "Resume", "It goes on. Hosts that failed are tried again.", false),
+                (CommandKind::Revert, "Revert", "Every host that it touched goes back to what ran before.", true),
+                (CommandKind::Abort, "Abort", "Hosts under way go back, committed hosts stay, and it ends.", true),
+            ] {
+                @if fits(kind) { (action(ui, &Action { to: &to, name, what: kind.as_str(), meaning, danger }, &reason(false))) }
+            }
+        }
+        @if summary.hold.is_some() && role >= Role::Approver {
+            (action(ui, &Action { to: &to, name: "Override the freeze", what: CommandKind::OverrideFreeze.as_str(),
+                meaning: "It goes on outside the windows and in a freeze. Your name and the reason are kept.", danger: true }, &reason(true)))
+        }
+    }
+}
+
+fn approval(ui: &Ui, to: &str, role: Role, rollout: &Rollout, plans: &RolloutHostPlans) -> Markup {
+    let is_author = rollout.summary.author.as_str() == ui.name();
+    html! {
+        div.approval {
+            h2 { "Waits for an approval" }
+            p { "Who approves allows this plan and no other: a host whose plan differs stops before it is touched." }
+            (plan::shared(&plans.plans, &plans.unknown))
+            @if role < Role::Approver { p.faint { "It takes the role approver; you are " (role) "." } }
+            @else if is_author { p.faint { "Somebody other than its author approves it." } }
+            @else {
+                (action(ui, &Action { to, name: "Approve this plan", what: CommandKind::Approve.as_str(),
+                    meaning: "The rollout begins as soon as a worker takes it up.", danger: false },
+                    &html! { input type="hidden" name="plan" value=(plans.digest); p { "Plan " code { (plans.digest) } } (reason(false)) }))
+            }
+        }
+    }
+}
+
+/// The hosts of the rollout; those that went wrong come first.
+fn steps(ui: &Ui, rollout: &Rollout, query: &Fields) -> Markup {
+    let wanted = query.text("state");
+    let mut shown: Vec<&Step> = rollout
+        .steps
+        .iter()
+        .filter(|step| wanted.is_empty() || step.state.as_str() == wanted)
+        .collect();
+    shown.sort_by_key(|step| match step.state {
+        StepState::Stuck => 0,
+        StepState::Reverting | StepState::Reverted => 1,
+        state if state.is_under_way() => 2,
+        StepState::Skipped => 3,
+        _ => 4,
+    });
+    let total = shown.len();
+    html! {
+        form.filter method="get" { label { "State" select name="state" {
+            option value="" { "all" }
+            @for state in StepState::ALL { option value=(state) selected[wanted == state.as_str()] { (view::spaced(state.as_str())) } }
+        } } button { "Filter" } }
+        div.scroll { table {
+            thead { tr { th { "Host" } th { "State" } th { "Wave" } th { "Since" } th { "Becomes" } th { "Was" } th { "Why" } } }
+            tbody { @for step in shown.iter().take(MOST_STEPS) { tr {
+                th scope="row" { a href={ "/hosts/" (step.host) } { (step.host) } }
+                td { (view::step_state(step.state)) @if let Some(hook) = &step.hook { " " span.faint { "hook " (view::words(hook)) } } }
+                td { @if step.canary { "canary" } @else { (step.wave) } }
+                td { (view::ago(ui.now, step.since)) }
+                td { (view::closure(&step.closure)) }
+                td { @if let Some(prior) = &step.prior { (view::closure(prior)) } }
+                td.why { @if let Some(reason) = &step.reason { (view::words(reason)) } @if step.failures > 0 { span.faint { " (failed " (step.failures) "×)" } } }
+            } } }
+        } }
+        @if total > MOST_STEPS { p.faint { "The first " (MOST_STEPS) " of " (total) "; filter by state, or open a host from the waves." } }
+    }
+}
+
+/// Does what a button asks for.
+pub(super) async fn command(Path(id): Path<String>, Sent { ui, fields }: Sent) -> Reply {
+    let done: Answer<Rollout> = async {
+        let command = CreateCommand {
+            command: fields.parse("do", "The command")?,
+            reason: fields.filled("reason").map(ToOwned::to_owned),
+            plan: match fields.filled("plan") {
+                Some(_) => Some(fields.parse("plan", "The plan")?),
+                None => None,
+            },
+        };
+        let to = route::fill(route::ROLLOUT_COMMANDS, escape(&id));
+        ui.api.post(&to, &command, fields.once()).await
+    }
+    .await;
+    match done {
+        Ok(_) => Ok(Redirect::to(&format!("/rollouts/{}", escape(&id))).into_response()),
+        Err(refused) => page(&ui, &id, &Fields::default(), Some(&refused)).await,
+    }
+}

@@ -1,0 +1,59 @@
+//! Sessions of browsers, and their end.
+
+use axum::extract::Path;
+use axum::response::{IntoResponse, Redirect};
+use http::header::SET_COOKIE;
+use maud::{Markup, html};
+use slipway_wire::access::Token;
+use slipway_wire::route;
+
+use super::actions::{Action, action};
+use crate::api::escape;
+use crate::form::Sent;
+use crate::session;
+use crate::ui::{Reply, Ui};
+use crate::view::{self, Tone};
+
+pub(super) async fn show(ui: Ui) -> Reply {
+    let tokens: Vec<Token> = ui.api.list(&format!("{}?", route::TOKENS)).await?;
+    let idle = chrono::TimeDelta::seconds(slipway_wire::access::SESSION_IDLE_SECONDS.into());
+    let is_open = |token: &&Token| {
+        token.session
+            && token.revoked_at.is_none()
+            && token.expires_at.is_none_or(|at| at > ui.now)
+            && token.last_used_at.unwrap_or(token.created_at) + idle > ui.now
+    };
+    let open: Vec<&Token> = tokens.iter().filter(is_open).collect();
+    let content = html! {
+        p.crumbs { a href="/access" { "Access" } }
+        h1 { "Sessions" }
+        p { "A session ends after 12 hours, after an hour without a request, and with the token that it was made with." }
+        div.scroll { table {
+            thead { tr { th { "Browser" } th { "Whose" } th { "Began" } th { "Used" } th { "Ends" } th { } } }
+            tbody { @for token in open { (row(&ui, token)) } }
+        } }
+    };
+    Ok(ui.page("Sessions", &content))
+}
+
+fn row(ui: &Ui, token: &Token) -> Markup {
+    let is_own = ui.token_id() == Some(token.id);
+    html! { tr {
+        th scope="row" { (view::words(&token.label)) @if is_own { " " (view::badge(Tone::Good, "this one")) } }
+        td { @if let Some(name) = &token.principal { (name) } }
+        td { (view::ago(ui.now, token.created_at)) }
+        td { (view::ago_opt(ui.now, token.last_used_at)) }
+        td { (view::ago_opt(ui.now, token.expires_at)) }
+        td { (action(ui, &Action { to: &format!("/sessions/{}", token.id), name: "End", what: "end", meaning: "The browser must sign in again.", danger: true }, &html! {})) }
+    } }
+}
+
+pub(super) async fn end(Path(id): Path<String>, Sent { ui, .. }: Sent) -> Reply {
+    ui.api.delete(&route::fill(route::TOKEN, escape(&id))).await?;
+    if ui.token_id().is_some_and(|own| own.to_string() == id) {
+        let mut response = Redirect::to("/sign-in").into_response();
+        response.headers_mut().append(SET_COOKIE, session::end());
+        return Ok(response);
+    }
+    Ok(Redirect::to("/sessions").into_response())
+}

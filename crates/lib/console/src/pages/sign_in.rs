@@ -1,0 +1,177 @@
+//! Signing in and out.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, Request, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::StatusCode;
+use http::header::{SET_COOKIE, USER_AGENT};
+use maud::html;
+use slipway_domain::{PrincipalName, TokenLimits};
+use slipway_wire::access::{CreateToken, LoginRequest, TOKEN_PREFIX, TokenCreated, TokenSecret, Whoami};
+use slipway_wire::limits::LABEL_CHARS;
+use slipway_wire::problem::{self, Problem};
+use slipway_wire::route;
+
+use crate::api::{Answer, Api, PageRequest, plain};
+use crate::form::{self, Fields, Sent};
+use crate::ui::Reply;
+use crate::{Console, layout, session};
+
+/// What the labels of sessions begin with.
+pub(super) const LABEL: &str = "console";
+
+/// The form.
+pub(super) async fn show(RawQuery(query): RawQuery) -> Response {
+    let query = Fields::of_query(query.as_deref());
+    page(local(query.text("next")), query.is_on("ended"), None)
+}
+
+fn page(next: &str, ended: bool, refused: Option<&Problem>) -> Response {
+    let content = html! {
+        section.sign-in {
+            h1 { "Sign in" }
+            @if ended && refused.is_none() { p.alert role="status" { "The session is over. Sign in to go on." } }
+            (layout::alert(refused))
+            form method="post" action="/sign-in" {
+                input type="hidden" name="next" value=(next);
+                label { "Token" input type="password" name="token" autocomplete="current-password" placeholder="slw_…" autofocus; }
+                p.faint { "Your token of " code { "slipway token create" } " or of an administrator. The page keeps a token of its own, which ends after 12 hours, and after an hour without a request." }
+                button.primary { "Sign in" }
+            }
+            details {
+                summary { "With a name and a password" }
+                form method="post" action="/sign-in" {
+                    input type="hidden" name="next" value=(next);
+                    label { "Name" input name="name" autocomplete="username" value="admin"; }
+                    label { "Password" input type="password" name="password" autocomplete="current-password"; }
+                    button { "Sign in" }
+                }
+            }
+        }
+    };
+    layout::with_status(layout::bare("Sign in", StatusCode::OK, &content), refused)
+}
+
+/// Begins a session.
+pub(super) async fn sign_in(State(console): State<Arc<Console>>, request: Request) -> Reply {
+    let (parts, body) = request.into_parts();
+    let fields = form::read(body).await?;
+    let next = local(fields.text("next"));
+    let api = Api::new(console.api.clone(), None, PageRequest(parts.extensions.clone()));
+    let browser = parts
+        .headers
+        .get(USER_AGENT)
+        .and_then(|value| value.to_str().ok());
+    match begin(&api, &fields, &label(browser)).await {
+        Ok(made) => {
+            let mut response = Redirect::to(next).into_response();
+            response
+                .headers_mut()
+                .append(SET_COOKIE, session::begin(&made.token));
+            Ok(response)
+        }
+        Err(refused) => Ok(page(next, false, Some(&refused))),
+    }
+}
+
+async fn begin(api: &Api, fields: &Fields, label: &str) -> Answer<TokenCreated> {
+    let wish = CreateToken {
+        principal: None,
+        label: label.to_owned(),
+        expires_in_days: None,
+        limits: TokenLimits::default(),
+        session: true,
+    };
+    if let Some(name) = fields.filled("name") {
+        let name: PrincipalName = name
+            .parse()
+            .map_err(|_| wrong("There is nobody of this name with a password"))?;
+        let login = LoginRequest {
+            name,
+            password: fields.verbatim("password").to_owned(),
+            label: None,
+            token: Some(wish),
+        };
+        return api.post(route::LOGIN, &login, None).await;
+    }
+    let token = fields.text("token");
+    if !token.starts_with(TOKEN_PREFIX) {
+        return Err(wrong(format!(
+            "A token begins with {TOKEN_PREFIX}; paste it whole"
+        )));
+    }
+    let api = api.with_token(TokenSecret::new(token.to_owned()));
+    if let Whoami::Host { name } = api.get(route::WHOAMI).await? {
+        return Err(wrong(format!(
+            "The token is of the host {name}; hosts cannot sign in"
+        )));
+    }
+    api.post(route::TOKENS, &wish, None).await
+}
+
+fn wrong(detail: impl Into<String>) -> Box<Problem> {
+    plain(problem::kind::UNAUTHENTICATED, StatusCode::UNAUTHORIZED, detail)
+}
+
+/// Ends the session.
+pub(super) async fn sign_out(Sent { ui, .. }: Sent) -> Reply {
+    if let Some(id) = ui.token_id() {
+        ui.api.delete(&route::fill(route::TOKEN, id)).await?;
+    }
+    let mut response = Redirect::to("/sign-in").into_response();
+    response.headers_mut().append(SET_COOKIE, session::end());
+    Ok(response)
+}
+
+/// A path of this very site, or the first page.
+fn local(next: &str) -> &str {
+    let is_path =
+        next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\n', '\r', '\t']);
+    if is_path { next } else { "/" }
+}
+
+/// What the session is called in the list: the browser, in short.
+fn label(browser: Option<&str>) -> String {
+    let browser = slipway_text::plain(browser.unwrap_or_default());
+    let text = if browser.is_empty() {
+        LABEL.to_owned()
+    } else {
+        format!("{LABEL}: {browser}")
+    };
+    text.chars()
+        .take(LABEL_CHARS)
+        .collect::<String>()
+        .trim_end()
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_led_to_another_site() {
+        assert_eq!(local("/rollouts/1?a=b"), "/rollouts/1?a=b");
+        for foreign in [
+            "",
+            "https://evil.example",
+            "//evil.example",
+            "/\\evil.example",
+            "javascript:x",
+            "/a\nb",
+        ] {
+            assert_eq!(local(foreign), "/", "{foreign}");
+        }
+    }
+
+    #[test]
+    fn a_label_is_short_and_one_line() {
+        let text = label(Some(&format!("x\u{1b}[31m{}", "y".repeat(500))));
+        assert!(
+            text.starts_with("console: x") && text.chars().count() == LABEL_CHARS,
+            "{text}"
+        );
+        assert!(!text.contains('\u{1b}'), "{text}");
+    }
+}

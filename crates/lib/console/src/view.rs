@@ -1,0 +1,233 @@
+//! Small parts of pages.
+
+use chrono::{DateTime, Utc};
+use maud::{Markup, PreEscaped, html};
+use slipway_domain::{RolloutState, StepState, StorePath};
+use slipway_text::time::{instant, short_duration};
+
+/// How something stands, for its colour and its sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    Good,
+    Busy,
+    Waits,
+    Warn,
+    Bad,
+    Idle,
+}
+
+impl Tone {
+    pub(crate) const fn class(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Busy => "busy",
+            Self::Waits => "waits",
+            Self::Warn => "warn",
+            Self::Bad => "bad",
+            Self::Idle => "idle",
+        }
+    }
+
+    /// A sign, for those who do not see colours.
+    const fn sign(self) -> &'static str {
+        match self {
+            Self::Good => "✓",
+            Self::Busy => "↻",
+            Self::Waits => "○",
+            Self::Warn => "!",
+            Self::Bad => "✕",
+            Self::Idle => "–",
+        }
+    }
+
+    pub(crate) const fn of_rollout(state: RolloutState) -> Self {
+        use RolloutState as R;
+        match state {
+            R::Succeeded => Self::Good,
+            R::Staging | R::Rolling => Self::Busy,
+            R::PendingApproval | R::Paused => Self::Waits,
+            R::Reverting | R::Reverted => Self::Warn,
+            R::Failed => Self::Bad,
+            R::Aborted => Self::Idle,
+        }
+    }
+
+    pub(crate) const fn of_step(state: StepState) -> Self {
+        use StepState as S;
+        match state {
+            S::Committed => Self::Good,
+            S::Staging | S::Activating | S::Verifying | S::Verified => Self::Busy,
+            S::Waiting | S::Staged => Self::Waits,
+            S::Reverting | S::Reverted => Self::Warn,
+            S::Stuck => Self::Bad,
+            S::Skipped => Self::Idle,
+        }
+    }
+}
+
+/// A word with its colour and sign.
+pub(crate) fn badge(tone: Tone, text: &str) -> Markup {
+    html! { span class={ "badge " (tone.class()) } { span.sign aria-hidden="true" { (tone.sign()) } (text) } }
+}
+
+pub(crate) fn rollout_state(state: RolloutState) -> Markup {
+    badge(Tone::of_rollout(state), &spaced(state.as_str()))
+}
+
+pub(crate) fn step_state(state: StepState) -> Markup {
+    badge(Tone::of_step(state), &spaced(state.as_str()))
+}
+
+/// `pending approval` for `pending_approval`.
+pub(crate) fn spaced(name: &str) -> String {
+    name.replace('_', " ")
+}
+
+/// What a host or a person wrote, without characters that hide or turn text around.
+pub(crate) fn words(text: &str) -> String {
+    slipway_text::plain(text)
+}
+
+/// How long ago. The script counts it on.
+pub(crate) fn ago(now: DateTime<Utc>, at: DateTime<Utc>) -> Markup {
+    let ahead = at > now;
+    let text = if ahead {
+        format!("in {}", short_duration(at - now))
+    } else {
+        format!("{} ago", short_duration(now - at))
+    };
+    html! { time datetime=(at.to_rfc3339()) title=(instant(at)) data-ago { (text) } }
+}
+
+pub(crate) fn ago_opt(now: DateTime<Utc>, at: Option<DateTime<Utc>>) -> Markup {
+    match at {
+        Some(at) => ago(now, at),
+        None => html! { span.faint { "never" } },
+    }
+}
+
+/// An instant, in UTC.
+pub(crate) fn at(at: DateTime<Utc>) -> Markup {
+    html! { time datetime=(at.to_rfc3339()) { (instant(at)) } }
+}
+
+/// The beginning of an id that a person can tell apart from others; all of it in the title.
+pub(crate) fn short(id: impl std::fmt::Display) -> Markup {
+    let id = id.to_string();
+    // Ids of one minute begin alike, so the end is what differs.
+    let end = id.len().saturating_sub(8);
+    html! { code.id title=(id) { "…" (id.get(end..).unwrap_or(&id)) } }
+}
+
+/// A store path by its name, with all of it in the title.
+pub(crate) fn closure(path: &StorePath) -> Markup {
+    store_path(&path.to_string())
+}
+
+pub(crate) fn store_path(path: &str) -> Markup {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let (hash, rest) = name.split_once('-').unwrap_or(("", name));
+    let hash = hash.get(..7).unwrap_or(hash);
+    html! { code.path title=(words(path)) { span.hash { (words(hash)) } "-" (words(rest)) } }
+}
+
+/// A commit, shortened.
+pub(crate) fn commit(rev: &str) -> Markup {
+    let is_hash = rev.len() >= 12 && rev.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let text = if is_hash {
+        rev.get(..10).unwrap_or(rev)
+    } else {
+        rev
+    };
+    html! { code title=(words(rev)) { (words(text)) } }
+}
+
+/// `1 host`, `2 hosts`.
+pub(crate) fn count(n: usize, what: &str) -> String {
+    if n == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{n} {what}s")
+    }
+}
+
+/// `1.4 GiB`.
+pub(crate) fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let mut tenths = bytes.saturating_mul(10);
+    let mut unit = None;
+    for next in UNITS {
+        if tenths < 10_240 {
+            break;
+        }
+        tenths /= 1024;
+        unit = Some(next);
+    }
+    match unit {
+        None => format!("{bytes} bytes"),
+        Some(unit) => format!("{}.{} {unit}", tenths / 10, tenths % 10),
+    }
+}
+
+/// Shares of a whole, as one bar with its legend.
+pub(crate) fn shares(parts: &[(Tone, &str, usize)]) -> Markup {
+    let total: usize = parts.iter().map(|(.., n)| n).sum();
+    let mut from = 0.0;
+    #[expect(clippy::cast_precision_loss, reason = "a bar of 1000 units shows no more")]
+    let scaled: Vec<(Tone, f64, f64)> = parts
+        .iter()
+        .filter(|(.., n)| *n > 0)
+        .map(|(tone, _, n)| {
+            let width = 1000.0 * *n as f64 / total.max(1) as f64;
+            let part = (*tone, from, width);
+            from += width;
+            part
+        })
+        .collect();
+    html! {
+        @if total > 0 {
+            svg.shares viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true" {
+                @for (tone, from, width) in scaled {
+                    rect class=(tone.class()) x=(format!("{from:.1}")) y="0" width=(format!("{width:.1}")) height="10" {}
+                }
+            }
+        }
+        ul.legend {
+            @for (tone, name, n) in parts {
+                @if *n > 0 { li { span class={ "dot " (tone.class()) } aria-hidden="true" {} strong { (n) } " " (name) } }
+            }
+        }
+    }
+}
+
+/// The mark of the product: a hull on its slip.
+pub(crate) fn mark() -> Markup {
+    PreEscaped(include_str!("../assets/mark.svg").to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_hosts_are_no_markup() {
+        let text = html! { (words("<b>\u{202e}x\u{1b}[31m")) }.into_string();
+        assert!(text.starts_with("&lt;b&gt;"), "{text}");
+        assert!(!text.contains('\u{202e}') && !text.contains('\u{1b}'), "{text:?}");
+    }
+
+    #[test]
+    fn shares_fill_the_bar() {
+        let text = shares(&[
+            (Tone::Good, "up", 3),
+            (Tone::Bad, "down", 1),
+            (Tone::Idle, "none", 0),
+        ])
+        .into_string();
+        assert!(
+            text.contains("width=\"750.0\"") && text.contains("x=\"750.0\""),
+            "{text}"
+        );
+        assert!(!text.contains("none"), "{text}");
+    }
+}
