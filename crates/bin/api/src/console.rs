@@ -24,8 +24,13 @@ pub(crate) fn pages(app: &App, api: Router) -> Router {
             news
         }
     };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the edge: pages show ages, and decide nothing by them"
+    )]
+    let clock = chrono::Utc::now;
     let api = api.layer(from_fn(within));
-    Console::new(api, Box::new(news), app.phase.draining()).router()
+    Console::new(api, Box::new(news), clock, app.phase.draining()).router()
 }
 
 /// What the outer layers do for a request from outside: it is of the page's client and has the page's id.

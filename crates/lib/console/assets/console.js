@@ -62,48 +62,52 @@
     say("The session is over.", `/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
   };
 
-  // Puts the new parts in place of the old ones; what a person is at stays as it is.
+  // Puts new parts in place of old ones. What a person types in stays as it is.
   const isBusy = (part) => part.contains(document.activeElement) && document.activeElement !== part
     && document.activeElement.matches("input, select, textarea");
   const isTyped = (part) => all("input:not([type=hidden]), textarea", part).some((field) =>
     field.type === "checkbox" ? field.checked !== field.defaultChecked : field.value !== field.defaultValue);
+  // Secrets and keys of forms differ each time, and ages count on: they are no news.
+  const plain = (node) => {
+    const copy = node.cloneNode(true);
+    all("input[type=hidden]", copy).forEach((field) => field.remove());
+    all("time[data-ago]", copy).forEach((time) => (time.textContent = ""));
+    all("details[open]", copy).forEach((details) => (details.open = false));
+    return copy.outerHTML;
+  };
+  const keepOpen = (old, part) => {
+    const folds = all("details", old);
+    for (const details of folds.filter((fold) => fold.open)) {
+      const name = details.dataset.keep;
+      const twin = name ? $(`details[data-keep="${CSS.escape(name)}"]`, part) : all("details", part)[folds.indexOf(details)];
+      if (twin) twin.open = true;
+    }
+  };
+  const put = (old, part) => {
+    if (isBusy(old) || isTyped(old) || plain(old) === plain(part)) return;
+    keepOpen(old, part);
+    const href = old.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    const left = all(".scroll", old).map((box) => box.scrollLeft);
+    old.replaceWith(part);
+    all(".scroll", part).forEach((box, n) => (box.scrollLeft = left[n] ?? 0));
+    if (href) $(`a[href="${CSS.escape(href)}"]`, part)?.focus({ preventScroll: true });
+  };
   const place = (fresh) => {
-    const seen = new Set();
-    let before = null;
-    for (const part of [...fresh.children]) {
-      const old = part.id && $(`#${CSS.escape(part.id)}`, main);
-      if (!old) continue;
-      seen.add(old);
-      before = old;
-      if (isBusy(old) || isTyped(old)) continue;
-      for (const details of all("details[open]", old)) {
-        const path = details.dataset.keep ? `details[data-keep="${CSS.escape(details.dataset.keep)}"]` : null;
-        const twin = path ? $(path, part) : all("details", part)[all("details", old).indexOf(details)];
-        if (twin) twin.open = true;
-      }
-      // Secrets and keys of forms differ each time: they are no news.
-      const plain = (node) => {
-        const copy = node.cloneNode(true);
-        all("input[type=hidden]", copy).forEach((field) => field.remove());
-        all("time[data-ago]", copy).forEach((time) => (time.textContent = ""));
-        return copy.outerHTML;
-      };
-      if (plain(old) !== plain(part)) {
-        const focused = old.contains(document.activeElement) ? document.activeElement : null;
-        const href = focused?.getAttribute?.("href");
-        const left = all(".scroll", old).map((box) => box.scrollLeft);
-        old.replaceWith(part);
-        all(".scroll", part).forEach((box, n) => (box.scrollLeft = left[n] ?? 0));
-        if (href) $(`a[href="${CSS.escape(href)}"]`, part)?.focus({ preventScroll: true });
+    const old = [...main.children];
+    const parts = [...fresh.children];
+    const key = (part) => part.id || part.tagName;
+    const isSame = old.length === parts.length && old.every((part, n) => key(part) === key(parts[n]));
+    if (isSame) old.forEach((part, n) => put(part, parts[n]));
+    else if (!old.some((part) => isBusy(part) || isTyped(part))) {
+      // A part came or went.
+      keepOpen(main, fresh);
+      main.replaceChildren(...parts);
+    } else {
+      for (const part of parts) {
+        const twin = part.id && old.find((one) => one.id === part.id);
+        if (twin) put(twin, part);
       }
     }
-    // A part that comes or goes changes the page's shape: then the whole content is placed anew.
-    const ids = (of) => [...of.children].map((part) => part.id).filter(Boolean).join(" ");
-    if (ids(main) !== ids(fresh) && !all(":scope > *", main).some((part) => isBusy(part) || isTyped(part))) {
-      main.replaceChildren(...fresh.cloneNode(true).children);
-    }
-    const title = $("h1", fresh);
-    if (title && $("h1", main) && $("h1", main).innerHTML !== title.innerHTML) $("h1", main).innerHTML = title.innerHTML;
     wire();
     count();
   };

@@ -1,5 +1,7 @@
 //! Requests to the API's router, within the process.
 
+use std::ops::Deref;
+
 use axum::Router;
 use axum::body::Body;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
@@ -29,7 +31,8 @@ pub(crate) struct Api {
 }
 
 /// The answer of a request that was refused or failed.
-pub(crate) type Refused = Box<Problem>;
+#[derive(Debug)]
+pub(crate) struct Refused(Box<Problem>);
 pub(crate) type Answer<T> = Result<T, Refused>;
 
 impl Api {
@@ -130,7 +133,7 @@ impl Api {
         if parts.status.is_success() {
             return Ok(bytes.into());
         }
-        let mut refused: Refused = serde_json::from_slice(&bytes).map_err(|error| internal(&error))?;
+        let mut refused: Problem = serde_json::from_slice(&bytes).map_err(|error| internal(&error))?;
         if let Some(seconds) = parts
             .headers
             .get(RETRY_AFTER)
@@ -138,7 +141,15 @@ impl Api {
         {
             refused.detail = format!("{} Try again in {seconds} s.", sentence(&refused.detail));
         }
-        Err(refused)
+        Err(Refused(Box::new(refused)))
+    }
+}
+
+impl Deref for Refused {
+    type Target = Problem;
+
+    fn deref(&self) -> &Problem {
+        &self.0
     }
 }
 
@@ -159,7 +170,7 @@ fn internal(error: &(dyn std::error::Error + 'static)) -> Refused {
 
 /// A problem of the console's own.
 pub(crate) fn plain(kind: &str, status: StatusCode, detail: impl Into<String>) -> Refused {
-    Box::new(Problem {
+    Refused(Box::new(Problem {
         kind: format!("{}{kind}", problem::TYPE_PREFIX),
         title: status.canonical_reason().unwrap_or_default().to_owned(),
         status: status.as_u16(),
@@ -167,7 +178,7 @@ pub(crate) fn plain(kind: &str, status: StatusCode, detail: impl Into<String>) -
         request_id: None,
         fields: Vec::new(),
         nothing_done: false,
-    })
+    }))
 }
 
 /// A value in a path or a query.

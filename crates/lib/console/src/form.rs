@@ -127,8 +127,13 @@ pub(crate) async fn read(body: axum::body::Body) -> Answer<Fields> {
 pub(crate) fn hidden(ui: &Ui) -> Markup {
     html! {
         input type="hidden" name=(SECRET) value=(ui.form_secret());
-        input type="hidden" name=(ONCE) value=(uuid::Uuid::new_v4());
+        input type="hidden" name=(ONCE) value=(once());
     }
+}
+
+/// A name for one request. What must not be guessed about a form is its secret, not this.
+fn once() -> String {
+    uuid::Uuid::now_v7().simple().to_string()
 }
 
 #[cfg(test)]

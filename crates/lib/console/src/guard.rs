@@ -104,7 +104,7 @@ mod tests {
     fn foreign(headers: &[(HeaderName, &'static str)]) -> bool {
         let headers = headers.iter().cloned();
         let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value)));
-        is_foreign_form(&Method::POST, &HeaderMap::from_iter(headers))
+        is_foreign_form(&Method::POST, &headers.collect::<HeaderMap>())
     }
 
     #[test]

@@ -33,6 +33,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
+use chrono::{DateTime, Utc};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -42,12 +43,17 @@ const MAX_STREAMS: usize = 2000;
 /// Tells of the number of the newest event.
 pub type News = Box<dyn Fn() -> watch::Receiver<i64> + Send + Sync>;
 
+/// Tells the time.
+pub type Clock = fn() -> DateTime<Utc>;
+
 /// What the pages need of the process that serves them.
 pub struct Console {
     /// The API's router, with all its checks.
     api: Router,
     /// Subscribes to news of events.
     news: News,
+    /// The time, for ages on pages.
+    clock: Clock,
     /// Ends the streams of news: the process stops.
     draining: CancellationToken,
     /// Room for streams of news.
@@ -57,10 +63,11 @@ pub struct Console {
 impl Console {
     /// A console before this API.
     #[must_use]
-    pub fn new(api: Router, news: News, draining: CancellationToken) -> Self {
+    pub fn new(api: Router, news: News, clock: Clock, draining: CancellationToken) -> Self {
         Self {
             api,
             news,
+            clock,
             draining,
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
         }

@@ -55,11 +55,11 @@ struct Stream {
     told: Instant,
     /// Nothing was sent yet.
     first: bool,
-    _place: OwnedSemaphorePermit,
+    _room: OwnedSemaphorePermit,
 }
 
 fn open(ui: Ui, of: Option<RolloutId>, after: i64, pace: Duration) -> Response {
-    let Ok(place) = Arc::clone(&ui.console.streams).try_acquire_owned() else {
+    let Ok(room) = Arc::clone(&ui.console.streams).try_acquire_owned() else {
         let said = (
             StatusCode::SERVICE_UNAVAILABLE,
             "too many pages are open; this one asks again by itself",
@@ -75,7 +75,7 @@ fn open(ui: Ui, of: Option<RolloutId>, after: i64, pace: Duration) -> Response {
         news,
         told: Instant::now(),
         first: true,
-        _place: place,
+        _room: room,
     };
     let events = stream::unfold(Some(state), |state| async move {
         let mut state = state?;

@@ -134,7 +134,7 @@ impl FromRequestParts<Arc<Console>> for Ui {
             token,
             who,
             here,
-            now: Utc::now(),
+            now: (console.clock)(),
         })
     }
 }

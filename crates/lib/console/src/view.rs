@@ -100,10 +100,7 @@ pub(crate) fn ago(now: DateTime<Utc>, at: DateTime<Utc>) -> Markup {
 }
 
 pub(crate) fn ago_opt(now: DateTime<Utc>, at: Option<DateTime<Utc>>) -> Markup {
-    match at {
-        Some(at) => ago(now, at),
-        None => html! { span.faint { "never" } },
-    }
+    at.map_or_else(|| html! { span.faint { "never" } }, |at| ago(now, at))
 }
 
 /// An instant, in UTC.
@@ -221,13 +218,13 @@ mod tests {
         let text = shares(&[
             (Tone::Good, "up", 3),
             (Tone::Bad, "down", 1),
-            (Tone::Idle, "none", 0),
+            (Tone::Idle, "nobody", 0),
         ])
         .into_string();
         assert!(
             text.contains("width=\"750.0\"") && text.contains("x=\"750.0\""),
             "{text}"
         );
-        assert!(!text.contains("none"), "{text}");
+        assert!(!text.contains("nobody"), "{text}");
     }
 }

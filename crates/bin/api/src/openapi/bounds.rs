@@ -140,7 +140,8 @@ pub(super) fn of_parameters(operation: &mut Operation) {
         };
         match (name.as_str(), &object.schema_type) {
             ("limit", _) => set(object, &Range(1, MAX_LIMIT)),
-            ("after", SchemaType::Type(Type::Integer)) => object.minimum = Some(Number::Int(0)),
+            ("kind" | "actor", _) => set(object, &Chars(LABEL_CHARS)),
+            ("after" | "before", SchemaType::Type(Type::Integer)) => object.minimum = Some(Number::Int(0)),
             ("after", _) => object.max_length = Some(CURSOR_CHARS),
             ("digest", _) => set(object, &Chars(DIGEST_CHARS)),
             _ => {}

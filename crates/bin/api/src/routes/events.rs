@@ -16,6 +16,7 @@ use crate::error::{ApiError, Result};
 use crate::extract::{PathParam, QueryParams, Wait, page_limit};
 use crate::parking::Full;
 use crate::state::App;
+use crate::text;
 
 endpoints! {
     of_rollout: Role(Viewer) of Rollout,
@@ -110,6 +111,11 @@ async fn search(app: &App, rollout: Option<RolloutId>, query: &EventQuery) -> Re
             format!("{after} is no event's number; use 0 or more"),
         ));
     }
+    if query.before.is_some_and(|before| before < 1) {
+        return Err(ApiError::field("before", "use a number from 1"));
+    }
+    text::check_opt("kind", query.kind.as_deref(), text::LABEL)?;
+    text::check_opt("actor", query.actor.as_deref(), text::LABEL)?;
     if query.host.is_some() && (rollout.is_some() || query.rollout.is_some()) {
         let detail = "events are searched by host or by rollout; name one of them";
         return Err(ApiError::field("host", detail));

@@ -257,7 +257,7 @@ async fn the_admins_password_becomes_a_token(pool: PgPool) {
         .expect(200);
     assert_eq!(
         who.body,
-        json!({ "kind": "principal", "name": "admin", "role": "admin" })
+        json!({ "kind": "principal", "name": "admin", "role": "admin", "token": made.body["id"] })
     );
     for (name, password) in [("admin", "wrong"), ("admin", ""), ("nobody", PASSWORD)] {
         let answer = app

@@ -22,13 +22,13 @@ async fn post(app: &TestApp, content_type: Option<&str>, body: Body) -> Answer {
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn every_answer_has_an_id_and_is_not_kept(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    for path in [route::WHOAMI, route::LIVE, "/nowhere"] {
+    for path in [route::WHOAMI, route::LIVE, "/api/v1/nowhere"] {
         let answer = app.get(path).await;
         assert_eq!(answer.header("x-request-id").len(), 32);
         assert_eq!(answer.header("cache-control"), "no-store");
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
     }
-    let request = Request::get("/nowhere")
+    let request = Request::get("/api/nowhere")
         .header("x-request-id", "build-7")
         .body(Body::empty())
         .unwrap();

@@ -14,7 +14,7 @@ use slipway_wire::route;
 
 use super::actions::{Action, action, reason};
 use super::{fleet, rollouts};
-use crate::api::{Answer, escape, plain};
+use crate::api::{Answer, Refused, escape, plain};
 use crate::form::Sent;
 use crate::layout;
 use crate::ui::{Reply, Ui};
@@ -299,7 +299,7 @@ where
         .collect()
 }
 
-pub(super) fn invalid(detail: String) -> Box<Problem> {
+pub(super) fn invalid(detail: String) -> Refused {
     plain(problem::kind::INVALID, StatusCode::UNPROCESSABLE_ENTITY, detail)
 }
 

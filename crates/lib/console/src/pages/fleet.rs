@@ -248,15 +248,7 @@ impl Filter {
             "attention" => !matches!(name, "healthy" | "changing" | "retired"),
             show => show == name,
         };
-        in_environment && is_shown && self.text.split_whitespace().all(|word| self.has_word(host, word))
-    }
-
-    fn has_word(&self, host: &Host, word: &str) -> bool {
-        let live = host.live.as_ref().map(ToString::to_string).unwrap_or_default();
-        let mut labels = host.labels.iter();
-        host.name.as_str().contains(word)
-            || live.contains(word)
-            || labels.any(|(name, value)| format!("{name}={value}").contains(word))
+        in_environment && is_shown && self.text.split_whitespace().all(|word| has_word(host, word))
     }
 
     fn query(&self, page: usize) -> String {
@@ -301,6 +293,15 @@ impl Filter {
             }
         }
     }
+}
+
+/// Whether a word is part of the host's name, of a label, or of what runs.
+fn has_word(host: &Host, word: &str) -> bool {
+    let live = host.live.as_ref().map(ToString::to_string).unwrap_or_default();
+    let mut labels = host.labels.iter();
+    host.name.as_str().contains(word)
+        || live.contains(word)
+        || labels.any(|(name, value)| format!("{name}={value}").contains(word))
 }
 
 /// A page of the hosts that the filter keeps; those that ask for attention come first.

@@ -17,7 +17,7 @@ use slipway_wire::route;
 
 use super::actions::{Action, action, reason};
 use super::{audit, fleet};
-use crate::api::{Answer, escape, plain};
+use crate::api::{Answer, Refused, escape, plain};
 use crate::form::Sent;
 use crate::layout;
 use crate::ui::{Reply, Ui};
@@ -189,7 +189,7 @@ pub(super) async fn create(Sent { ui, fields }: Sent) -> Reply {
     }
 }
 
-fn no_label(text: &str) -> Box<Problem> {
+fn no_label(text: &str) -> Refused {
     let detail = format!("`{text}` is no label: write NAME=VALUE, such as role=web");
     plain(problem::kind::INVALID, StatusCode::UNPROCESSABLE_ENTITY, detail)
 }
@@ -262,7 +262,7 @@ pub(super) async fn change(Path(name): Path<String>, Sent { ui, fields }: Sent) 
 }
 
 /// A form that asks for what no page offers.
-pub(super) fn unknown(what: &str) -> Box<Problem> {
+pub(super) fn unknown(what: &str) -> Refused {
     let detail = format!(
         "`{}` is nothing that this page does; load it again",
         view::words(what)

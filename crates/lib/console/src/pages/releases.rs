@@ -1,5 +1,7 @@
 //! All releases, the newest first.
 
+use std::fmt::Write as _;
+
 use axum::extract::RawQuery;
 use maud::html;
 use slipway_wire::page::Page;
@@ -15,7 +17,7 @@ pub(super) async fn show(ui: Ui, RawQuery(query): RawQuery) -> Reply {
     let query = Fields::of_query(query.as_deref());
     let mut path = format!("{}?limit=50", route::RELEASES);
     if let Some(after) = query.filled("after") {
-        path.push_str(&format!("&after={}", escape(after)));
+        let _ = write!(path, "&after={}", escape(after));
     }
     let page: Page<ReleaseSummary> = ui.api.get(&path).await?;
     let content = html! {

@@ -1,5 +1,7 @@
 //! All rollouts, the newest first.
 
+use std::fmt::Write as _;
+
 use axum::extract::RawQuery;
 use maud::{Markup, html};
 use slipway_domain::EnvironmentName;
@@ -21,10 +23,10 @@ pub(super) async fn show(ui: Ui, RawQuery(query): RawQuery) -> Reply {
         None => None,
     };
     if let Some(environment) = &environment {
-        path.push_str(&format!("&environment={environment}"));
+        let _ = write!(path, "&environment={environment}");
     }
     if let Some(after) = query.filled("after") {
-        path.push_str(&format!("&after={}", escape(after)));
+        let _ = write!(path, "&after={}", escape(after));
     }
     let page: Page<RolloutSummary> = ui.api.get(&path).await?;
     let content = html! {

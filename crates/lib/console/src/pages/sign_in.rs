@@ -9,17 +9,16 @@ use http::header::{SET_COOKIE, USER_AGENT};
 use maud::html;
 use slipway_domain::{PrincipalName, TokenLimits};
 use slipway_wire::access::{CreateToken, LoginRequest, TOKEN_PREFIX, TokenCreated, TokenSecret, Whoami};
-use slipway_wire::limits::LABEL_CHARS;
 use slipway_wire::problem::{self, Problem};
 use slipway_wire::route;
 
-use crate::api::{Answer, Api, PageRequest, plain};
+use crate::api::{Answer, Api, PageRequest, Refused, plain};
 use crate::form::{self, Fields, Sent};
 use crate::ui::Reply;
 use crate::{Console, layout, session};
 
 /// What the labels of sessions begin with.
-pub(super) const LABEL: &str = "console";
+const LABEL: &str = "console";
 
 /// The form.
 pub(super) async fn show(RawQuery(query): RawQuery) -> Response {
@@ -110,7 +109,7 @@ async fn begin(api: &Api, fields: &Fields, label: &str) -> Answer<TokenCreated> 
     api.post(route::TOKENS, &wish, None).await
 }
 
-fn wrong(detail: impl Into<String>) -> Box<Problem> {
+fn wrong(detail: impl Into<String>) -> Refused {
     plain(problem::kind::UNAUTHENTICATED, StatusCode::UNAUTHORIZED, detail)
 }
 
@@ -131,19 +130,18 @@ fn local(next: &str) -> &str {
     if is_path { next } else { "/" }
 }
 
-/// What the session is called in the list: the browser, in short.
-fn label(browser: Option<&str>) -> String {
-    let browser = slipway_text::plain(browser.unwrap_or_default());
-    let text = if browser.is_empty() {
-        LABEL.to_owned()
-    } else {
-        format!("{LABEL}: {browser}")
-    };
-    text.chars()
-        .take(LABEL_CHARS)
-        .collect::<String>()
-        .trim_end()
-        .to_owned()
+/// What the session is called in the list: the browser and its system, in two words.
+fn label(agent: Option<&str>) -> String {
+    let agent = agent.unwrap_or_default();
+    let first = |names: &[&'static str]| names.iter().find(|name| agent.contains(**name)).copied();
+    // Most browsers say that they are others too, so the order counts.
+    let browser = first(&["Edg", "OPR", "Firefox", "Chrome", "Safari", "curl"]);
+    let system = first(&["Android", "iPhone", "iPad", "Windows", "Mac OS", "Linux"]);
+    match (browser, system) {
+        (Some(browser), Some(system)) => format!("{LABEL}: {browser} on {system}"),
+        (Some(one), None) | (None, Some(one)) => format!("{LABEL}: {one}"),
+        (None, None) => LABEL.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -166,12 +164,13 @@ mod tests {
     }
 
     #[test]
-    fn a_label_is_short_and_one_line() {
-        let text = label(Some(&format!("x\u{1b}[31m{}", "y".repeat(500))));
-        assert!(
-            text.starts_with("console: x") && text.chars().count() == LABEL_CHARS,
-            "{text}"
-        );
-        assert!(!text.contains('\u{1b}'), "{text}");
+    fn a_session_is_named_after_its_browser() {
+        let chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/131.0.0.0 Safari/537.36";
+        assert_eq!(label(Some(chrome)), "console: Chrome on Linux");
+        let phone = "Mozilla/5.0 (Linux; Android 15; Mobile; rv:133.0) Gecko/133.0 Firefox/133.0";
+        assert_eq!(label(Some(phone)), "console: Firefox on Android");
+        // Nothing of what a browser says is taken over.
+        assert_eq!(label(Some("<b>\u{1b}[31m")), "console");
+        assert_eq!(label(None), "console");
     }
 }

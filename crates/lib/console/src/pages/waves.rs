@@ -11,8 +11,8 @@ const MOST_NAMED: usize = 24;
 
 /// How the hosts of a rollout stand, in the order of a host's way.
 pub(super) fn progress(steps: &[Step]) -> Markup {
-    let of = |wanted: &[StepState]| steps.iter().filter(|step| wanted.contains(&step.state)).count();
     use StepState as S;
+    let of = |wanted: &[S]| steps.iter().filter(|step| wanted.contains(&step.state)).count();
     view::shares(&[
         (Tone::Good, "committed", of(&[S::Committed])),
         (
