@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 
 use axum::extract::RawPathParams;
 use slipway_domain::rights::{Refusal, Subject};
-use slipway_domain::{EnvironmentName, FreezeId, HostName, ReleaseId, Role, RolloutId, TokenCommand};
+use slipway_domain::{EnvironmentName, FreezeId, HostName, Role, RolloutId, TokenCommand};
 use slipway_store::AuthenticatedPrincipal;
 
 use crate::auth::{Access, RequestContext};
 use crate::error::{ApiError, Result};
+use crate::reference::Meant;
 use crate::state::App;
 
 /// What the requests of a route are about.
@@ -65,6 +66,7 @@ impl Rule {
         app: &App,
         caller: &AuthenticatedPrincipal,
         path: Option<&RawPathParams>,
+        meant: &Result<Meant>,
     ) -> Result<()> {
         let rights = caller.rights();
         match self.does {
@@ -81,7 +83,7 @@ impl Rule {
             _ if is_plain => return Ok(()),
             Subjects::Own | Subjects::Named => return Ok(()),
             Subjects::Everything => Some(Subject::default()),
-            _ => self.find(app, path).await?,
+            _ => self.find(app, path, meant).await?,
         };
         match subject {
             Some(subject) => rights.require(least, &subject).map_err(ApiError::from),
@@ -90,7 +92,12 @@ impl Rule {
         }
     }
 
-    async fn find(self, app: &App, path: Option<&RawPathParams>) -> Result<Option<Subject>> {
+    async fn find(
+        self,
+        app: &App,
+        path: Option<&RawPathParams>,
+        meant: &Result<Meant>,
+    ) -> Result<Option<Subject>> {
         let Some((_, value)) = path.and_then(|path| path.iter().next()) else {
             return Ok(None);
         };
@@ -102,13 +109,11 @@ impl Rule {
                 Ok(name) => store.find_subject_of_hosts(&BTreeSet::from([name])).await?,
                 Err(_) => None,
             },
-            Subjects::Rollout => match value.parse::<RolloutId>() {
-                Ok(id) => store.find_subject_of_rollout(id).await?,
-                Err(_) => None,
-            },
-            Subjects::Release => match value.parse::<ReleaseId>() {
-                Ok(id) => store.find_subject_of_release(id).await?,
-                Err(_) => None,
+            Subjects::Rollout | Subjects::Release => match meant {
+                Ok(Meant::Rollout(id)) => store.find_subject_of_rollout(*id).await?,
+                Ok(Meant::Release(id)) => store.find_subject_of_release(*id).await?,
+                // None, or several: which ones is not for everybody.
+                Ok(Meant::Other) | Err(_) => None,
             },
             Subjects::Freeze => match value.parse::<FreezeId>() {
                 Ok(id) => store.find_freeze(id).await?.map(|(name, _)| self.whole(name)),

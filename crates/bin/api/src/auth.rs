@@ -20,6 +20,7 @@ use crate::client_addr::ClientAddr;
 use crate::error::{ApiError, Result};
 use crate::observe::{self, note_principal};
 use crate::once::RepeatKey;
+use crate::reference::Meant;
 use crate::state::{App, Shared};
 
 /// Random bytes in a token.
@@ -130,13 +131,24 @@ pub(crate) async fn guard(
     if let Err(error) = rule.access.permit(&caller) {
         return error.into_response();
     }
+    let meant = Meant::of(&app, rule.subject, path.as_ref()).await;
+    if let Err(error) = &meant
+        && error.status().is_server_error()
+    {
+        return meant.map(drop).into_response();
+    }
     if let Caller::Principal(principal) = &caller
-        && let Err(error) = rule.permit(&app, principal, path.as_ref()).await
+        && let Err(error) = rule.permit(&app, principal, path.as_ref(), &meant).await
     {
         return error.into_response();
     }
+    let meant = match meant {
+        Ok(meant) => meant,
+        Err(error) => return error.into_response(),
+    };
     let mut request = Request::from_parts(parts, body);
     request.extensions_mut().insert(caller);
+    request.extensions_mut().insert(meant);
     observe::traced(request, name, next).await
 }
 

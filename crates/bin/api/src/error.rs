@@ -330,6 +330,14 @@ impl From<StoreError> for ApiError {
             | E::NumberPassed { .. }
             | E::OtherEnvironment { .. }
             | E::ReleaseExpired { .. } => Self::Conflict(words),
+            E::Ambiguous { what, candidates, .. } => {
+                let field = |detail| FieldProblem {
+                    field: what.to_owned(),
+                    detail,
+                };
+                Self::Invalid(words, candidates.into_iter().map(field).collect())
+            }
+            E::NoEnvironment => Self::field("id", words),
             E::KeptUntilPast { .. } => Self::field("until", words),
             E::TooManyLabels { .. } => Self::field("labels", words),
             E::UnknownHosts { names, problem } => {

@@ -10,6 +10,7 @@
 //! | [`router`] | all routes in one, with what surrounds them |
 //! | [`auth`], [`client_addr`], [`failures`] | who a request is from, and the limit on failed tries |
 //! | `observe` | request ids, log lines, metrics, headers |
+//! | `reference` | which release or rollout a request means |
 //! | [`error`], [`extract`], `json` | problem documents, the extractors that give them, and JSON read strictly |
 //! | [`parking`], [`feed`], [`watch`] | requests that wait for news, and where news comes from |
 //! | [`openapi`] | the `OpenAPI` document |
@@ -39,6 +40,7 @@ mod once;
 pub mod openapi;
 pub mod parking;
 pub mod phase;
+mod reference;
 pub mod router;
 mod routes;
 pub mod serve;

@@ -15,12 +15,12 @@ mod verify;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use slipway_domain::{EnvironmentName, ReleaseId};
+use slipway_domain::{EnvironmentName, ReleaseRef};
 
 pub use access::{AnchorArgs, AuditCommand, Login, PrincipalCommand, TokenCommand};
 pub use fleet::{EnvChange, EnvCommand, HostCommand, StrategyArgs};
 pub use release::{CreateReleaseArgs, ManifestArgs, ReleaseCommand, SourceArgs, VerifyReleaseArgs};
-pub use rollout::{Approval, HostArgs, Order, RolloutCommand, RolloutRef, WatchArgs};
+pub use rollout::{Approval, HostArgs, Order, RolloutArg, RolloutCommand, WatchArgs};
 pub use verify::VerifyArgs;
 
 /// Roll releases out to hosts, watch them, and take them back.
@@ -104,8 +104,8 @@ pub enum SlipwayCommand {
     Preflight {
         /// The environment
         environment: EnvironmentName,
-        /// The release's id
-        release: ReleaseId,
+        /// The release: its number, name or id, latest, or previous for what the environment ran before
+        release: ReleaseRef,
         /// End with 31 if nothing blocks, but something is unknown
         #[arg(long)]
         strict: bool,
@@ -114,11 +114,11 @@ pub enum SlipwayCommand {
     ///
     /// Hosts that one of them lacks, hosts with another closure, and what changes there as far as an agent has computed it.
     Diff {
-        /// The release that is compared, or the first of two
-        release: ReleaseId,
+        /// The release that is compared, or the first of two: its number, name or id, latest, or previous@ENV
+        release: ReleaseRef,
         /// The second release
         #[arg(value_name = "RELEASE")]
-        other: Option<ReleaseId>,
+        other: Option<ReleaseRef>,
     },
     /// API tokens
     #[command(subcommand)]

@@ -7,7 +7,7 @@
 //! | [`commands`] | what it does |
 //! | [`watch`] | following a rollout |
 //! | [`context`], [`config`] | which API, with which token, and where `login` keeps them |
-//! | [`output`], [`table`], [`text`] | what is shown |
+//! | [`output`], [`table`], [`text`], [`names`] | what is shown |
 //! | [`trace`] | the trace of one run, which goes on in the API and on hosts |
 //! | [`exit`], [`failure`], [`stop`] | exit codes, errors, and signals |
 //! | [`mod@reference`] | docs/cli.md, made from the definitions above |
@@ -19,6 +19,7 @@ pub mod context;
 pub mod exit;
 pub mod failure;
 pub mod files;
+pub mod names;
 pub mod output;
 pub mod reference;
 pub mod stop;

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::args::WatchArgs;
 use crate::output::Output;
 use crate::text::clean;
-use crate::{CliFailure, Exit, stop};
+use crate::{CliFailure, Exit, names, stop};
 
 /// How long the server is asked to wait for news.
 const POLL: Duration = Duration::from_secs(25);
@@ -117,9 +117,10 @@ pub async fn watch(
     drop(view);
     let exit = outcome?;
     match (exit, last) {
-        (Exit::Interrupted | Exit::Terminated | Exit::HungUp, _) => {
+        (Exit::Interrupted | Exit::Terminated | Exit::HungUp, last) => {
+            let rollout = last.map_or(id.into(), |last| last.summary.reference());
             output.note(format_args!(
-                "stopped watching; the rollout goes on\nto stop it: slipway rollout abort {id}"
+                "stopped watching; the rollout goes on\nto stop it: slipway rollout abort {rollout}"
             ));
         }
         (_, Some(rollout)) => output.show(&rollout, || ending(&rollout, exit))?,
@@ -134,7 +135,7 @@ fn ending(rollout: &Rollout, exit: Exit) -> String {
     let reason = summary.reason.as_deref().map(|why| format!(": {}", clean(why)));
     let mut text = format!(
         "rollout {} {}{}\n",
-        summary.id,
+        names::rollout_of_release(summary),
         summary.state,
         reason.unwrap_or_default()
     );
@@ -149,7 +150,7 @@ fn ending(rollout: &Rollout, exit: Exit) -> String {
         (Exit::TimeUp, _) => "still under way; slipway rollout watch",
         _ => return text,
     };
-    let _ = writeln!(text, "next: {next} {}", summary.id);
+    let _ = writeln!(text, "next: {next} {}", summary.reference());
     text
 }
 

@@ -141,7 +141,8 @@ async fn register_releases(run: &Run, checkout: &Path, stack: &DevStack) -> Resu
                 .map(|(host, path)| (host.name.to_string(), path.display().to_string()))
                 .collect(),
             source: slipway_wire::release::Source::default(),
-            message: Some((*version).to_owned()),
+            message: None,
+            name: version.parse().ok(),
         };
         releases.push((
             (*version).to_owned(),
@@ -153,7 +154,7 @@ async fn register_releases(run: &Run, checkout: &Path, stack: &DevStack) -> Resu
 
 fn text(addresses: &Addresses, stack: &DevStack) -> String {
     let cli = stack.binaries.cli.display();
-    let id = |index: usize| addresses.releases.get(index).map_or("", |(_, id)| id.as_str());
+    let name = |index: usize| addresses.releases.get(index).map_or("", |(name, _)| name.as_str());
     let services: String = stack.hosts.iter().fold(String::new(), |mut text, host| {
         let _ = std::fmt::Write::write_fmt(
             &mut text,
@@ -200,8 +201,8 @@ Ctrl-C stops everything and removes its files.",
         token = stack.admin_token.expose_secret(),
         folder = addresses.folder,
         env = addresses.environment,
-        v1 = id(0),
-        v2 = id(1),
-        v3 = id(2),
+        v1 = name(0),
+        v2 = name(1),
+        v3 = name(2),
     )
 }

@@ -52,10 +52,11 @@ async fn roll_out(run: &Run, checkout: &Path, stack: &DevStack) {
             .collect(),
         source: Source::default(),
         message: None,
+        name: None,
     };
     let request = CreateRollout {
         environment: ENVIRONMENT.parse().unwrap(),
-        release: stack.api.create_release(&release).await.unwrap().id,
+        release: stack.api.create_release(&release).await.unwrap().id.into(),
         strategy: Some(strategy(0, 1)),
         hosts: Vec::new(),
         reboot: false,

@@ -166,7 +166,7 @@ async fn a_rollout_stops_before_its_first_activation_for_what_blocks_on_a_host()
         how.skip_checks = skip.iter().map(|&name| name.to_owned()).collect();
         let request = CreateRollout {
             environment: ENVIRONMENT.parse().unwrap(),
-            release,
+            release: release.into(),
             strategy: Some(how),
             not_before: None,
             override_freeze: None,

@@ -65,6 +65,7 @@ impl SignedStack {
             manifest: signed.manifest.clone(),
             signatures: signed.signatures.clone(),
             message: None,
+            name: None,
         };
         self.rig
             .stack
@@ -78,7 +79,7 @@ impl SignedStack {
     async fn roll_out(&self, release: ReleaseId) -> Rollout {
         let request = CreateRollout {
             environment: ENVIRONMENT.parse().unwrap(),
-            release,
+            release: release.into(),
             strategy: Some(strategy(0, 1)),
             not_before: None,
             override_freeze: None,
@@ -164,7 +165,7 @@ async fn whoever_holds_the_control_plane_runs_nothing_that_was_not_signed() {
         .unwrap();
     let request = CreateRollout {
         environment: ENVIRONMENT.parse().unwrap(),
-        release: carrier,
+        release: carrier.into(),
         strategy: None,
         not_before: None,
         override_freeze: None,
@@ -201,7 +202,7 @@ async fn a_strategy_that_was_rewritten_in_the_database_commits_nothing() {
     slow.bake_seconds = 100;
     let request = CreateRollout {
         environment: ENVIRONMENT.parse().unwrap(),
-        release,
+        release: release.into(),
         strategy: Some(slow),
         not_before: None,
         override_freeze: None,
@@ -261,7 +262,7 @@ async fn a_release_that_expires_during_its_rollout_reaches_no_further_host() {
     slow.on_failure = OnFailure::RevertHost;
     let request = CreateRollout {
         environment: ENVIRONMENT.parse().unwrap(),
-        release,
+        release: release.into(),
         strategy: Some(slow),
         not_before: None,
         override_freeze: None,

@@ -243,6 +243,7 @@ async fn the_api_behind_the_proxy_refuses_what_cannot_be() {
         closures: [(host.to_owned(), closure.to_owned())].into(),
         source: Source::default(),
         message: None,
+        name: None,
     };
     let good = closures[0][0].display().to_string();
     let api = &rig.stack.api;
@@ -260,7 +261,7 @@ async fn the_api_behind_the_proxy_refuses_what_cannot_be() {
     let open = rig.start(&closures[0], strategy(0, 1)).await;
     let request = CreateRollout {
         environment: ENVIRONMENT.parse().unwrap(),
-        release: open.summary.release,
+        release: open.summary.release.into(),
         strategy: None,
         not_before: None,
         override_freeze: None,

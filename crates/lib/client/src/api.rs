@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use slipway_domain::{
-    EnvironmentName, Freeze, FreezeId, HostName, PrincipalName, ReleaseId, RolloutId, TokenId,
+    EnvironmentName, Freeze, FreezeId, HostName, PrincipalName, ReleaseId, ReleaseRef, RolloutRef, TokenId,
 };
 use slipway_wire::access::{
     CreatePrincipal, CreateToken, LoginRequest, Principal, Token, TokenCreated, Whoami,
@@ -209,6 +209,7 @@ impl Client {
         let draft = CreateDraft {
             source: release.source.clone(),
             message: release.message.clone(),
+            name: release.name.clone(),
         };
         let draft: Draft = self.make(route::DRAFTS, route::DRAFTS, &draft).await?;
         let all: Vec<_> = release.closures.iter().collect();
@@ -249,8 +250,8 @@ impl Client {
     }
 
     /// One release.
-    pub async fn release(&self, id: ReleaseId) -> Result<Release, ClientError> {
-        self.get(&fill(route::RELEASE, id)).await
+    pub async fn release(&self, release: impl Into<ReleaseRef>) -> Result<Release, ClientError> {
+        self.get(&fill(route::RELEASE, release.into())).await
     }
 
     /// A page of rollouts, the newest first.
@@ -269,48 +270,59 @@ impl Client {
     }
 
     /// One rollout with its steps.
-    pub async fn rollout(&self, id: RolloutId) -> Result<Rollout, ClientError> {
-        self.get(&fill(route::ROLLOUT, id)).await
+    pub async fn rollout(&self, rollout: impl Into<RolloutRef>) -> Result<Rollout, ClientError> {
+        self.get(&fill(route::ROLLOUT, rollout.into())).await
     }
 
     /// What a rollout changes on its hosts.
-    pub async fn rollout_host_plans(&self, id: RolloutId) -> Result<RolloutHostPlans, ClientError> {
-        self.get(&fill(route::ROLLOUT_HOST_PLANS, id)).await
+    pub async fn rollout_host_plans(
+        &self,
+        rollout: impl Into<RolloutRef>,
+    ) -> Result<RolloutHostPlans, ClientError> {
+        self.get(&fill(route::ROLLOUT_HOST_PLANS, rollout.into())).await
     }
 
     /// What a release changes on its hosts, as far as it is known.
-    pub async fn release_host_plans(&self, id: ReleaseId) -> Result<ReleaseHostPlans, ClientError> {
-        self.get(&fill(route::RELEASE_HOST_PLANS, id)).await
+    pub async fn release_host_plans(
+        &self,
+        release: impl Into<ReleaseRef>,
+    ) -> Result<ReleaseHostPlans, ClientError> {
+        self.get(&fill(route::RELEASE_HOST_PLANS, release.into())).await
     }
 
     /// What stands in the way of rolling a release out. The agents of its hosts are asked, so it takes some seconds.
     pub async fn preflight(
         &self,
         environment: &EnvironmentName,
-        release: ReleaseId,
+        release: impl Into<ReleaseRef>,
     ) -> Result<PreflightReport, ClientError> {
         let path = fill(route::PREFLIGHT, environment);
-        self.get_with(&path, &PreflightQuery { release }, None).await
+        let query = PreflightQuery {
+            release: release.into(),
+        };
+        self.get_with(&path, &query, None).await
     }
 
     /// Events of a rollout, the oldest first. With `wait`, and when there are none yet, the server waits that long
     /// (whole seconds) for one.
     pub async fn rollout_events(
         &self,
-        id: RolloutId,
+        rollout: impl Into<RolloutRef>,
         query: &EventQuery,
         wait: Option<Duration>,
     ) -> Result<Page<Event>, ClientError> {
-        self.get_with(&fill(route::ROLLOUT_EVENTS, id), query, wait).await
+        self.get_with(&fill(route::ROLLOUT_EVENTS, rollout.into()), query, wait)
+            .await
     }
 
     /// Approves, pauses, resumes, reverts or aborts. The answer is the rollout's present state; events tell the result.
     pub async fn command_rollout(
         &self,
-        id: RolloutId,
+        rollout: impl Into<RolloutRef>,
         command: &CreateCommand,
     ) -> Result<Rollout, ClientError> {
-        self.post(&fill(route::ROLLOUT_COMMANDS, id), command).await
+        self.post(&fill(route::ROLLOUT_COMMANDS, rollout.into()), command)
+            .await
     }
 
     /// Events of everything, the oldest first.
@@ -351,14 +363,18 @@ impl Client {
     }
 
     /// Keeps a release from the cache's collector.
-    pub async fn keep_release(&self, id: ReleaseId, keep: &KeepRelease) -> Result<KeptRelease, ClientError> {
-        self.change(Method::POST, &fill(route::RELEASE_KEEP, id), keep)
+    pub async fn keep_release(
+        &self,
+        release: impl Into<ReleaseRef>,
+        keep: &KeepRelease,
+    ) -> Result<KeptRelease, ClientError> {
+        self.change(Method::POST, &fill(route::RELEASE_KEEP, release.into()), keep)
             .await
     }
 
     /// Keeps a release no longer.
-    pub async fn unkeep_release(&self, id: ReleaseId) -> Result<(), ClientError> {
-        self.delete(&fill(route::RELEASE_KEEP, id)).await
+    pub async fn unkeep_release(&self, release: impl Into<ReleaseRef>) -> Result<(), ClientError> {
+        self.delete(&fill(route::RELEASE_KEEP, release.into())).await
     }
 
     /// Every closure in use.
@@ -367,8 +383,11 @@ impl Client {
     }
 
     /// A release's manifest as it was signed.
-    pub async fn release_manifest(&self, id: ReleaseId) -> Result<ReleaseManifest, ClientError> {
-        self.get(&fill(route::RELEASE_MANIFEST, id)).await
+    pub async fn release_manifest(
+        &self,
+        release: impl Into<ReleaseRef>,
+    ) -> Result<ReleaseManifest, ClientError> {
+        self.get(&fill(route::RELEASE_MANIFEST, release.into())).await
     }
 
     /// The health of the API and its dependencies. A server that says that it is down is an answer, not an error.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use slipway_client::testing::{ReceivedRequest, ScriptedApi, ScriptedReply};
 use slipway_client::{Client, ClientError, UnreachableCause};
-use slipway_domain::{Instruction, Observation};
+use slipway_domain::{Instruction, Observation, RolloutId};
 use slipway_wire::access::CreatePrincipal;
 use slipway_wire::audit::EventQuery;
 use slipway_wire::page::{EnvironmentPageQuery, PageQuery};
@@ -84,7 +84,11 @@ async fn methods_reach_their_routes() {
     // The empty answers are no JSON; only what was asked counts here.
     let _ = client.whoami().await;
     let _ = client
-        .rollout_events(ID.parse().unwrap(), &events, Some(Duration::from_secs(5)))
+        .rollout_events(
+            ID.parse::<RolloutId>().unwrap(),
+            &events,
+            Some(Duration::from_secs(5)),
+        )
         .await;
     let query = EnvironmentPageQuery {
         environment: Some("prod".parse().unwrap()),
@@ -383,6 +387,7 @@ fn long_release(hosts: usize) -> CreateRelease {
             .collect(),
         source: Source::default(),
         message: Some("many".to_owned()),
+        name: None,
     }
 }
 

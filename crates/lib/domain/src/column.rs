@@ -7,8 +7,8 @@ use sqlx::{Decode, Postgres, Type};
 
 use crate::snapshot::{CommandKind, RevertScope};
 use crate::{
-    Calendar, EnvironmentName, EnvironmentRoles, Hold, HostName, PrincipalName, Role, RolloutState,
-    StepState, StorePath, Strategy, TokenLimits,
+    Calendar, EnvironmentName, EnvironmentRoles, Hold, HostName, PrincipalName, ReleaseName, Role,
+    RolloutState, StepState, StorePath, Strategy, TokenLimits,
 };
 
 macro_rules! text_columns {
@@ -46,6 +46,7 @@ text_columns!(
     EnvironmentName,
     HostName,
     PrincipalName,
+    ReleaseName,
     RevertScope,
     Role,
     RolloutState,

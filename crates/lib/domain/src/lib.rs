@@ -7,6 +7,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`id`], [`name`], [`named`], [`store_path`] | identifiers, parsed once at the edge |
+//! | [`reference`] | how people say which release or rollout they mean |
 //! | [`labels`] | labels of hosts, and hosts named by them |
 //! | [`strategy`] | how a rollout goes about its hosts, and the check of what a person typed |
 //! | [`state`] | the two state machines and which changes they allow |
@@ -44,6 +45,7 @@ pub mod name;
 pub mod named;
 pub mod plan;
 pub mod preflight;
+pub mod reference;
 pub mod rights;
 pub mod role;
 pub mod snapshot;
@@ -61,6 +63,7 @@ pub use id::{
 };
 pub use labels::Labels;
 pub use name::{EnvironmentName, HostName, NameError, PrincipalName};
+pub use reference::{Reference, ReleaseName, ReleaseRef, RolloutRef};
 pub use rights::{EnvironmentRoles, Rights, TokenCommand, TokenLimits};
 pub use role::Role;
 pub use state::{RolloutState, StepState};

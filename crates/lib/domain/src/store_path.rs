@@ -106,6 +106,17 @@ impl StorePath {
         format!("{}…{}", &base[..8], &base[HASH_CHARS..])
     }
 
+    /// The version in the name of a NixOS system for this host: `26.05.20261130` of `nixos-system-web-1-26.05.20261130`.
+    #[must_use]
+    pub fn system_version(&self, host: &str) -> Option<&str> {
+        let name = &self.base_name()[HASH_CHARS..];
+        let version = name
+            .strip_prefix("-nixos-system-")?
+            .strip_prefix(host)?
+            .strip_prefix('-')?;
+        (!version.is_empty()).then_some(version)
+    }
+
     fn split(&self) -> (&str, &str) {
         self.0.rsplit_once('/').expect("a parsed store path has a slash")
     }
@@ -174,6 +185,24 @@ mod tests {
         assert_eq!(path.store_dir(), "/nix/store");
         assert_eq!(path.base_name(), format!("{HASH}-nixos-system-web-1"));
         assert_eq!(path.short(), "0c5r1m2n…-nixos-system-web-1");
+    }
+
+    #[test]
+    fn the_version_of_a_system_stands_after_its_hosts_name() {
+        for (name, host, version) in [
+            (
+                "nixos-system-web-1-26.05.20261130.4f2c1d9",
+                "web-1",
+                Some("26.05.20261130.4f2c1d9"),
+            ),
+            ("nixos-system-web-1-26.05", "web", Some("1-26.05")),
+            ("nixos-system-web-1", "web-1", None),
+            ("nixos-system-web-1-", "web-1", None),
+            ("web-1-26.05", "web-1", None),
+        ] {
+            let path: StorePath = format!("/nix/store/{HASH}-{name}").parse().unwrap();
+            assert_eq!(path.system_version(host), version, "{name}");
+        }
     }
 
     #[test]

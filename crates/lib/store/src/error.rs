@@ -19,6 +19,19 @@ pub enum StoreError {
         /// The name or id that was given.
         name: String,
     },
+    /// Several begin like that.
+    #[error("several {what}s begin with `{beginning}`; give more of the id, or a number")]
+    Ambiguous {
+        /// The kind of thing.
+        what: &'static str,
+        /// What was given.
+        beginning: String,
+        /// Some of them, in words.
+        candidates: Vec<String>,
+    },
+    /// Only an environment has run a release before the present one.
+    #[error("`previous` is of an environment; say which, as previous@prod")]
+    NoEnvironment,
     /// A name is in use already; also by a host that was retired.
     #[error("the {what} name `{name}` is taken; choose another")]
     NameTaken {
@@ -164,20 +177,20 @@ pub enum StoreError {
         environment: EnvironmentName,
     },
     /// The environment has an open rollout.
-    #[error("environment `{environment}` has an open rollout, {rollout}: wait until it is over, or abort it")]
+    #[error("environment `{environment}` has an open rollout, #{number}: wait until it is over, or abort it")]
     EnvironmentBusy {
         /// The environment.
         environment: EnvironmentName,
-        /// Its open rollout.
-        rollout: RolloutId,
+        /// Its open rollout's number.
+        number: u64,
     },
     /// The host is part of an open rollout.
-    #[error("host `{host}` is part of the open rollout {rollout}: wait until it is over, or abort it")]
+    #[error("host `{host}` is part of the open rollout #{number}: wait until it is over, or abort it")]
     HostBusy {
         /// The host.
         host: HostName,
-        /// The rollout.
-        rollout: RolloutId,
+        /// The rollout's number.
+        number: u64,
     },
     /// An attempt changes the host, or nothing was ever seen of it.
     #[error(

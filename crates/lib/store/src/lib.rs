@@ -32,6 +32,7 @@ mod grants;
 pub mod plans;
 mod pool;
 pub mod preflight;
+mod references;
 pub mod releases;
 pub mod rollouts;
 mod row;

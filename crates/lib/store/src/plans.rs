@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use slipway_domain::digest::Digest;
 use slipway_domain::{
-    EnvironmentName, HostId, HostName, HostPlan, Observation, PlanReport, ReleaseId, RolloutId, RolloutState,
-    StepState,
+    EnvironmentName, HostId, HostName, HostPlan, Observation, PlanReport, ReleaseId, ReleaseName, RolloutId,
+    RolloutState, StepState,
 };
 use slipway_wire::plan::{PlannedChangeOf, ReleaseHostPlans, RolloutHostPlans, SharedPlan, UnplannedHost};
 use sqlx::PgConnection;
@@ -14,6 +14,7 @@ use tracing::{instrument, warn};
 use crate::audit::digests;
 use crate::commits::note_commit;
 use crate::fleet::offline_after;
+use crate::releases::{label, number};
 use crate::row::{self, LenientJson};
 use crate::{Store, StoreError, bounded};
 
@@ -138,8 +139,10 @@ impl Store {
             let mut tx = self.begin_one_moment().await?;
             let row = sqlx::query!(
                 r#"SELECT e.name AS "environment: EnvironmentName", r.release_id AS "release: ReleaseId",
-                          r.state AS "state: RolloutState", r.approved_plan
-                   FROM rollouts r JOIN environments e ON e.id = r.environment_id WHERE r.id = $1"#,
+                          r.state AS "state: RolloutState", r.approved_plan, r.seq, l.seq AS release_seq,
+                          l.name AS "release_name: ReleaseName", l.rev
+                   FROM rollouts r JOIN environments e ON e.id = r.environment_id JOIN releases l ON l.id = r.release_id
+                   WHERE r.id = $1"#,
                 id.as_uuid()
             )
             .fetch_optional(&mut *tx)
@@ -167,6 +170,8 @@ impl Store {
                 approved: row::parse_opt("approved plan", row.approved_plan.as_deref())?,
                 plans,
                 unknown,
+                rollout_number: Some(number(row.seq)),
+                release_label: Some(label(row.release, row.release_seq, row.release_name, row.rev)),
             })
         })
         .await
@@ -177,10 +182,13 @@ impl Store {
     pub async fn get_release_plans(&self, id: ReleaseId) -> Result<ReleaseHostPlans, StoreError> {
         bounded(async {
             let mut tx = self.begin_one_moment().await?;
-            sqlx::query_scalar!("SELECT id FROM releases WHERE id = $1", id.as_uuid())
-                .fetch_optional(&mut *tx)
-                .await?
-                .ok_or_else(|| StoreError::not_found("release", &id))?;
+            let row = sqlx::query!(
+                r#"SELECT seq, name AS "name: ReleaseName", rev FROM releases WHERE id = $1"#,
+                id.as_uuid()
+            )
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or_else(|| StoreError::not_found("release", &id))?;
             let hosts = sqlx::query_as!(
                 HostRow,
                 r#"SELECT h.name AS "name: _", s.state AS "state?: _", s.plan AS "plan: _",
@@ -204,6 +212,7 @@ impl Store {
                 release: id,
                 plans,
                 unknown,
+                release_label: Some(label(id, row.seq, row.name, row.rev)),
             })
         })
         .await

@@ -7,8 +7,8 @@ mod manifests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use slipway_domain::event::Actor;
-use slipway_domain::{HostName, PrincipalId, PrincipalName, ReleaseId, StorePath};
-use slipway_wire::release::{Release, ReleaseSummary, Source};
+use slipway_domain::{HostName, PrincipalId, PrincipalName, ReleaseId, ReleaseName, StorePath};
+use slipway_wire::release::{Release, ReleaseLabel, ReleaseSummary, Source};
 use sqlx::PgConnection;
 use tracing::instrument;
 use uuid::Uuid;
@@ -36,6 +36,8 @@ pub struct NewRelease {
     pub closures: BTreeMap<HostName, StorePath>,
     /// Its signed manifest, if it has one.
     pub manifest: Option<NewManifest>,
+    /// Its name, which no other release may have.
+    pub name: Option<ReleaseName>,
 }
 
 impl Store {
@@ -76,8 +78,8 @@ impl Store {
             };
             // Releases of earlier programs were not counted when they were made.
             let found = sqlx::query!(
-                r#"SELECT r.id AS "id: ReleaseId", r.flake_ref, r.rev, r.nar_hash, r.message,
-                          p.name AS "author: PrincipalName", r.created_at,
+                r#"SELECT r.id AS "id: ReleaseId", r.seq, r.name AS "name: ReleaseName", r.flake_ref, r.rev, r.nar_hash,
+                          r.message, p.name AS "author: PrincipalName", r.created_at,
                           coalesce(r.host_count, (SELECT count(*) FROM release_closures c
                                                   WHERE c.release_id = r.id)) AS "hosts!: Count"
                    FROM releases r JOIN principals p ON p.id = r.author_id
@@ -99,6 +101,8 @@ impl Store {
                 message: row.message,
                 author: row.author,
                 created_at: row.created_at,
+                number: Some(number(row.seq)),
+                name: row.name,
             });
             Ok(releases.collect())
         })
@@ -109,7 +113,8 @@ impl Store {
 /// A release with its closures.
 async fn read(connection: &mut PgConnection, id: ReleaseId) -> Result<Release, StoreError> {
     let row = sqlx::query!(
-        r#"SELECT r.flake_ref, r.rev, r.nar_hash, r.message, p.name AS "author: PrincipalName", r.created_at
+        r#"SELECT r.seq, r.name AS "name: ReleaseName", r.flake_ref, r.rev, r.nar_hash, r.message,
+                  p.name AS "author: PrincipalName", r.created_at
            FROM releases r JOIN principals p ON p.id = r.author_id WHERE r.id = $1"#,
         id.as_uuid()
     )
@@ -138,7 +143,24 @@ async fn read(connection: &mut PgConnection, id: ReleaseId) -> Result<Release, S
         message: row.message,
         author: row.author,
         created_at: row.created_at,
+        number: Some(number(row.seq)),
+        name: row.name,
     })
+}
+
+/// The number by which people name a release or a rollout: its place in the order. The database has none below 1.
+pub(crate) const fn number(seq: i64) -> u64 {
+    seq.unsigned_abs()
+}
+
+/// A release as people say it.
+pub(crate) fn label(id: ReleaseId, seq: i64, name: Option<ReleaseName>, rev: Option<String>) -> ReleaseLabel {
+    ReleaseLabel {
+        id,
+        number: Some(number(seq)),
+        name,
+        rev,
+    }
 }
 
 /// The one place where a release comes to be: with all its closures and its event, in one transaction.
@@ -152,20 +174,30 @@ async fn insert(tx: &mut PgConnection, new: &NewRelease, key: &AuditKey) -> Resu
     .fetch_optional(&mut *tx)
     .await?
     .ok_or_else(|| StoreError::not_found("principal", &new.author))?;
-    sqlx::query!(
-        "INSERT INTO releases (id, flake_ref, rev, nar_hash, message, author_id, host_count)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    let seq = sqlx::query_scalar!(
+        "INSERT INTO releases (id, flake_ref, rev, nar_hash, message, author_id, host_count, name)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING seq",
         id.as_uuid(),
         new.source.flake_ref,
         new.source.rev,
         new.source.nar_hash,
         new.message,
         new.author.as_uuid(),
-        i64::try_from(hosts.len()).unwrap_or(i64::MAX)
+        i64::try_from(hosts.len()).unwrap_or(i64::MAX),
+        new.name.as_ref().map(ReleaseName::as_str)
     )
-    .execute(&mut *tx)
+    .fetch_one(&mut *tx)
     .await
-    .on_constraint("releases_pkey", || StoreError::ReleaseExists { id })?;
+    .on_constraint("releases_pkey", || StoreError::ReleaseExists { id })
+    .map_err(|error| match (error, &new.name) {
+        (StoreError::Conflict { constraint, .. }, Some(name)) if constraint == "releases_name_key" => {
+            StoreError::NameTaken {
+                what: "release",
+                name: name.to_string(),
+            }
+        }
+        (error, _) => error,
+    })?;
     let closures: Vec<&str> = new.closures.values().map(StorePath::as_str).collect();
     sqlx::query!(
         "INSERT INTO release_closures (release_id, host_id, closure)
@@ -176,7 +208,12 @@ async fn insert(tx: &mut PgConnection, new: &NewRelease, key: &AuditKey) -> Resu
     )
     .execute(&mut *tx)
     .await?;
-    let mut cause = format!("release {id} for {} hosts", hosts.len());
+    let name = new.name.as_ref().map(|name| format!(", {name}"));
+    let mut cause = format!(
+        "release {id} (#{seq}{}) for {} hosts",
+        name.unwrap_or_default(),
+        hosts.len()
+    );
     if let Some(manifest) = &new.manifest {
         manifests::insert(tx, id, manifest).await?;
         let (number, environment) = (manifest.number, &manifest.environment);

@@ -189,6 +189,7 @@ impl Fleet {
             author: self.author.id,
             closures,
             manifest: None,
+            name: None,
         };
         self.store.create_release(&new, &self.key).await.unwrap().id
     }
@@ -212,6 +213,7 @@ impl Fleet {
             not_before: None,
             override_freeze: None,
             traceparent: None,
+            narrowed: false,
         }
     }
 

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use slipway_client::{Client, ClientError};
 use slipway_domain::{AttemptPhase, RolloutState, StepState, StorePath};
+use slipway_text::clean;
 use slipway_text::time::ago;
 use slipway_wire::fleet::{Environment, Host};
 use slipway_wire::page::{EnvironmentPageQuery, MAX_LIMIT};
 use slipway_wire::release::Release;
+use slipway_wire::rollout::label;
 
 use crate::{Advice, CheckResult, PendingCheck};
 
@@ -117,7 +119,11 @@ fn judge(
         return check.fail(format!("its agent's journal: {trouble}"), agent);
     }
     if let Some(step) = host.step.as_ref().filter(|step| is_unsettled(step.state)) {
-        let seen = format!("an attempt is {} in rollout {}", step.state, step.rollout);
+        let seen = format!(
+            "an attempt is {} in rollout {}",
+            step.state,
+            label(step.rollout, step.rollout_number)
+        );
         return if open == Some(step.rollout) {
             check.warn(seen, format!("wait for its end: slipway rollout watch {env}"))
         } else {
@@ -136,9 +142,11 @@ fn judge(
             format!("slipway rollout start {env} RELEASE --watch"),
         );
     };
+    let said = release.label();
+    let name = clean(&said.to_string());
     let Some(wanted) = release.closures.get(&host.name) else {
         return check.warn(
-            format!("release {} has nothing for it", release.id),
+            format!("release {name} has nothing for it"),
             format!(
                 "slipway release create with {} in it, then slipway rollout start {env}",
                 host.name
@@ -149,30 +157,31 @@ fn judge(
         return check.fail("its agent sees no live system", agent);
     };
     if live != wanted {
-        let seen = format!(
-            "runs {}, release {} says {}",
-            live.short(),
-            release.id,
-            wanted.short()
-        );
+        let seen = format!("runs {}, release {name} says {}", live.short(), wanted.short());
         return match open {
             Some(id) => check.warn(
-                format!("{seen}; rollout {id} is under way"),
+                format!(
+                    "{seen}; rollout {} is under way",
+                    label(
+                        id,
+                        environment.and_then(|environment| environment.open_rollout_number)
+                    )
+                ),
                 format!("wait for its end: slipway rollout watch {env}"),
             ),
             None => check.fail(
                 seen,
-                format!("slipway rollout start {env} {} --watch", release.id),
+                format!("slipway rollout start {env} {} --watch", said.reference()),
             ),
         };
     }
-    let seen = format!("{} of release {}", live.short(), release.id);
+    let seen = format!("{} of release {name}", live.short());
     if host.boot_default.as_ref() != Some(live) {
         let boot = host.boot_default.as_ref().map(StorePath::short);
         let boot = boot.unwrap_or_else(|| "something unknown".to_owned());
         return check.warn(
             format!("{seen}, but the next boot would run {boot}"),
-            format!("slipway rollout start {env} {} --watch", release.id),
+            format!("slipway rollout start {env} {} --watch", said.reference()),
         );
     }
     match host.clock_skew_seconds {

@@ -13,6 +13,7 @@ use slipway_domain::{
 };
 
 use crate::access::TokenCreated;
+use crate::release::ReleaseLabel;
 
 /// `POST /environments`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +110,12 @@ pub struct Environment {
     pub open_rollout: Option<RolloutId>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
+    /// The number of the rollout under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_rollout_number: Option<u64>,
+    /// What it runs: the release of its newest rollout that succeeded for the whole environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseLabel>,
 }
 
 /// `POST /hosts`.
@@ -206,6 +213,22 @@ pub struct Host {
     /// How it differs from what Slipway left on it, until it is put right, accepted or rolled again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<HostDrift>,
+    /// The release that brought it what is live: that of the newest step which committed this closure. None where no
+    /// rollout did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseLabel>,
+}
+
+impl Host {
+    /// The version of what is live, for people: the name of its release, or else what stands in the closure's name.
+    #[must_use]
+    pub fn version(&self) -> Option<String> {
+        let named = self.release.as_ref().and_then(|release| release.name.as_ref());
+        named.map(ToString::to_string).or_else(|| {
+            let version = self.live.as_ref()?.system_version(self.name.as_str())?;
+            Some(version.to_owned())
+        })
+    }
 }
 
 /// How a host differs from what Slipway left on it.
@@ -253,4 +276,10 @@ pub struct HostStep {
     pub closure: StorePath,
     /// Why it is in this state, when that is not plain.
     pub reason: Option<String>,
+    /// The number of its rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout_number: Option<u64>,
+    /// The rollout's release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseLabel>,
 }

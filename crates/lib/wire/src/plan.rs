@@ -6,6 +6,8 @@ use slipway_domain::{
     EnvironmentName, HostName, HostPlan, PlanReport, ReleaseId, RolloutId, RolloutState, StepState,
 };
 
+use crate::release::ReleaseLabel;
+
 /// What a rollout changes on its hosts. An approval names the digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -29,6 +31,12 @@ pub struct RolloutHostPlans {
     pub plans: Vec<SharedPlan>,
     /// The hosts whose plans are not known.
     pub unknown: Vec<UnplannedHost>,
+    /// The rollout's number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout_number: Option<u64>,
+    /// The release as people say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_label: Option<ReleaseLabel>,
 }
 
 /// What a release changes on its hosts, as far as any staging has told.
@@ -41,6 +49,9 @@ pub struct ReleaseHostPlans {
     pub plans: Vec<SharedPlan>,
     /// The hosts that have not fetched their closure yet, or whose agent reports no plans.
     pub unknown: Vec<UnplannedHost>,
+    /// The release as people say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_label: Option<ReleaseLabel>,
 }
 
 /// A plan with the hosts that have it.

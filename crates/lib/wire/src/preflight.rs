@@ -2,15 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 use slipway_domain::preflight::{Finding, Outcome};
-use slipway_domain::{EnvironmentName, HostName, ReleaseId, Timestamp};
+use slipway_domain::{EnvironmentName, HostName, ReleaseId, ReleaseRef, Timestamp};
+
+use crate::release::ReleaseLabel;
 
 /// `GET /environments/{name}/preflight`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 pub struct PreflightQuery {
-    /// The release.
-    pub release: ReleaseId,
+    /// The release's id, number, name or the beginning of its id; or `latest` or `previous` of the environment.
+    #[cfg_attr(feature = "openapi", param(value_type = String, example = "12"))]
+    pub release: ReleaseRef,
 }
 
 /// What was found.
@@ -33,6 +36,9 @@ pub struct PreflightReport {
     pub blocked: bool,
     /// One for each check, or more where it came out in several ways. What blocks comes first.
     pub findings: Vec<Finding>,
+    /// The release as people say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_label: Option<ReleaseLabel>,
 }
 
 impl PreflightReport {

@@ -1,13 +1,19 @@
 //! Releases.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 use slipway_domain::digest::Digest;
-use slipway_domain::{EnvironmentName, HostName, PrincipalName, ReleaseId, StorePath};
+use slipway_domain::{
+    EnvironmentName, HostName, PrincipalName, ReleaseId, ReleaseName, ReleaseRef, StorePath,
+};
 
 use crate::kept::KeptRelease;
+
+/// Characters of a commit that are enough for people.
+const SHORT_REV_CHARS: usize = 10;
 
 /// Where a release's closures came from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +45,9 @@ pub struct CreateRelease {
     /// What it is, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Its name for people, such as `v1.4.0`. No other release has it, and it never moves to another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<ReleaseName>,
 }
 
 /// A source as people send it. A release shows one too, which may come from a newer program.
@@ -74,9 +83,27 @@ pub struct ReleaseSummary {
     pub author: PrincipalName,
     /// When.
     pub created_at: DateTime<Utc>,
+    /// Its number, by which people name it: `#12`. Releases of the whole control plane are numbered in the order of their
+    /// registration, and some numbers may be left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+    /// Its name, if it was given one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<ReleaseName>,
 }
 
 impl ReleaseSummary {
+    /// It as people say it.
+    #[must_use]
+    pub fn label(&self) -> ReleaseLabel {
+        ReleaseLabel {
+            id: self.id,
+            number: self.number,
+            name: self.name.clone(),
+            rev: self.source.rev.clone(),
+        }
+    }
+
     /// How many hosts it has a closure for, also as an earlier server tells it.
     #[must_use]
     pub fn host_count(&self) -> usize {
@@ -95,6 +122,9 @@ pub struct CreateDraft {
     /// What it is, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Its name for people, such as `v1.4.0`. No other release has it, and it never moves to another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<ReleaseName>,
 }
 
 /// `POST /drafts/{id}/closures`: a page of closures.
@@ -147,6 +177,72 @@ pub struct Release {
     /// That somebody keeps it, so that no cache collects it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<KeptRelease>,
+    /// Its number, by which people name it: `#12`. Releases of the whole control plane are numbered in the order of their
+    /// registration, and some numbers may be left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+    /// Its name, if it was given one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<ReleaseName>,
+}
+
+impl Release {
+    /// It as people say it.
+    #[must_use]
+    pub fn label(&self) -> ReleaseLabel {
+        ReleaseLabel {
+            id: self.id,
+            number: self.number,
+            name: self.name.clone(),
+            rev: self.source.rev.clone(),
+        }
+    }
+}
+
+/// A release as people say it, wherever something names one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReleaseLabel {
+    /// Its id.
+    pub id: ReleaseId,
+    /// Its number. Programs before numbers do not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+    /// Its name, if it was given one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<ReleaseName>,
+    /// The commit that it was built from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rev: Option<String>,
+}
+
+impl ReleaseLabel {
+    /// The first characters of the commit.
+    #[must_use]
+    pub fn short_rev(&self) -> Option<String> {
+        let rev = self.rev.as_deref()?;
+        Some(rev.chars().take(SHORT_REV_CHARS).collect())
+    }
+
+    /// How a command or a path names it: by its number, or else by its id.
+    #[must_use]
+    pub fn reference(&self) -> ReleaseRef {
+        self.number.map_or(ReleaseRef::Id(self.id), ReleaseRef::Number)
+    }
+}
+
+impl fmt::Display for ReleaseLabel {
+    /// `#12 v1.4.0 (4f2c1d9abc)`, with what is known of it. The commit is what its author wrote.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.number {
+            Some(number) => write!(f, "#{number}")?,
+            None => write!(f, "{}", self.id)?,
+        }
+        if let Some(name) = &self.name {
+            write!(f, " {name}")?;
+        }
+        self.short_rev().map_or(Ok(()), |rev| write!(f, " ({rev})"))
+    }
 }
 
 /// `POST /signed-releases`: everything of the release is in its manifest.
@@ -161,6 +257,9 @@ pub struct CreateSignedRelease {
     /// What it is, for people. It is not signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Its name for people, such as `v1.4.0`. No other release has it, and it never moves to another one. It is not signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<ReleaseName>,
 }
 
 /// A manifest as it was signed. Whether it counts is for the reader to find out.

@@ -6,9 +6,11 @@ use slipway_domain::digest::Digest;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::strategy::strict;
 use slipway_domain::{
-    AttemptId, EnvironmentName, Hold, HostName, PlanReport, PrincipalName, ReleaseId, RolloutId,
-    RolloutState, StepState, StorePath, Strategy,
+    AttemptId, EnvironmentName, Hold, HostName, PlanReport, PrincipalName, ReleaseId, ReleaseRef, RolloutId,
+    RolloutRef, RolloutState, StepState, StorePath, Strategy,
 };
+
+use crate::release::ReleaseLabel;
 
 /// `POST /rollouts`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,8 +19,10 @@ use slipway_domain::{
 pub struct CreateRollout {
     /// Where.
     pub environment: EnvironmentName,
-    /// What. Its hosts of the environment take part; the environment's other hosts are left alone.
-    pub release: ReleaseId,
+    /// What: a release's id, number, name or the beginning of its id; or `latest` or `previous` of the environment. Its hosts
+    /// of the environment take part; the environment's other hosts are left alone.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "12"))]
+    pub release: ReleaseRef,
     /// How; the environment's own strategy when left out. Another one takes the role `admin`, unless the environment
     /// allows it.
     #[serde(
@@ -65,6 +69,9 @@ pub struct RolloutPlan {
     /// What would keep it from touching a host now: a window, a freeze or its own time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// The release as people say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_label: Option<ReleaseLabel>,
 }
 
 /// Hosts that begin when the group before is through.
@@ -147,6 +154,41 @@ pub struct RolloutSummary {
     /// What it waits for, and until when: a window, the end of a freeze or its own time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// Its number, by which people name it: `#34`. Rollouts of the whole control plane are numbered in the order of their
+    /// start, and some numbers may be left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+    /// The release as people say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_label: Option<ReleaseLabel>,
+}
+
+impl RolloutSummary {
+    /// `#34`, or its id where a program before numbers told of it.
+    #[must_use]
+    pub fn label(&self) -> String {
+        label(self.id, self.number)
+    }
+
+    /// How a command or a path names it: by its number, or else by its id.
+    #[must_use]
+    pub fn reference(&self) -> RolloutRef {
+        self.number.map_or(RolloutRef::Id(self.id), RolloutRef::Number)
+    }
+
+    /// The release as people say it.
+    #[must_use]
+    pub fn release_words(&self) -> String {
+        self.release_label
+            .as_ref()
+            .map_or_else(|| self.release.to_string(), ToString::to_string)
+    }
+}
+
+/// `#34`, or the id of a rollout whose number is not known.
+#[must_use]
+pub fn label(id: RolloutId, number: Option<u64>) -> String {
+    number.map_or_else(|| id.to_string(), |number| format!("#{number}"))
 }
 
 /// A rollout with all its steps.

@@ -123,7 +123,7 @@ const RECEIVED: [(&str, FixtureReader); 40] = [
 ];
 
 /// Types that come only as a part of another, whose fixture holds them.
-const PARTS: [(&str, &str); 70] = [
+const PARTS: [(&str, &str); 71] = [
     ("ActivationPlan", "Instruction"),
     ("Actor", "NewEvent"),
     ("ArchiveProgress", "BackupPage"),
@@ -177,6 +177,7 @@ const PARTS: [(&str, &str); 70] = [
     ("Pressure", "Observation"),
     ("Reboot", "Strategy"),
     ("RebootReport", "AttemptReport"),
+    ("ReleaseLabel", "Host"),
     ("ReleaseRoot", "ReleaseRoots"),
     ("RunningHook", "AttemptReport"),
     ("SealKeyUse", "AuditReport"),

@@ -2,6 +2,7 @@
 
 use slipway_domain::labels::{MAX_LABEL_NAME, MAX_LABEL_VALUE, MAX_LABELS};
 use slipway_domain::preflight::CHECKS;
+use slipway_domain::reference::MAX_REFERENCE;
 use slipway_domain::strategy::{MAX_GROUPS, MAX_RETRIES, MAX_SECONDS};
 use slipway_release::manifest::MAX_BYTES;
 use slipway_release::signature::MAX_SIGNATURE_BYTES;
@@ -48,6 +49,7 @@ const BOUNDS: &[(&str, &str, Bound)] = &[
     ("AdoptHost", "reason", Chars(MESSAGE_CHARS)),
     ("CreateFreeze", "reason", Chars(MESSAGE_CHARS)),
     ("CreateRollout", "override_freeze", Chars(MESSAGE_CHARS)),
+    ("CreateRollout", "release", Chars(MAX_REFERENCE)),
     ("AdoptHost", "drift", Chars(DIGEST_CHARS)),
     ("AdoptHost", "reason", Chars(MESSAGE_CHARS)),
     ("KeepRelease", "reason", Chars(MESSAGE_CHARS)),
@@ -144,6 +146,8 @@ pub(super) fn of_parameters(operation: &mut Operation) {
             ("after" | "before", SchemaType::Type(Type::Integer)) => object.minimum = Some(Number::Int(0)),
             ("after", _) => object.max_length = Some(CURSOR_CHARS),
             ("digest", _) => set(object, &Chars(DIGEST_CHARS)),
+            // Other ids are UUIDs, which have a format.
+            ("id" | "release", _) if object.format.is_none() => set(object, &Chars(MAX_REFERENCE)),
             _ => {}
         }
     }

@@ -30,7 +30,7 @@ endpoints! {
 async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateDraft>) -> Created<Draft> {
     let once = context.once(&request)?;
     let id = once.id(ReleaseId::from_uuid, ReleaseId::generate);
-    let new = new_release(&context, id, request.message, request.source)?;
+    let new = new_release(&context, id, request.name, request.message, request.source)?;
     let (context, new) = (&context, &new);
     let find = |_| async move {
         if let Some(hosts) = context.store.find_draft(id, context.caller.id).await? {

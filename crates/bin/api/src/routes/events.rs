@@ -13,8 +13,9 @@ use tokio::time::{Instant, timeout_at};
 use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
-use crate::extract::{PathParam, QueryParams, Wait, page_limit};
+use crate::extract::{QueryParams, Wait, page_limit};
 use crate::parking::Full;
+use crate::reference::RolloutParam;
 use crate::state::App;
 use crate::text;
 
@@ -30,14 +31,14 @@ endpoints! {
 #[utoipa::path(
     get, path = route::ROLLOUT_EVENTS, operation_id = "list_rollout_events", tag = "events",
     params(
-        ("id" = RolloutId, Path, description = "The rollout's id"), EventQuery,
+        ("id" = String, Path, description = "Its number, id or the beginning of its id; `latest`, `previous`, also with `@ENV`"), EventQuery,
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for an event", example = "wait=30"),
     ),
     responses((status = 200, description = "A page, the oldest first", body = Page<Event>))
 )]
 async fn of_rollout(
     context: RequestContext,
-    PathParam(id): PathParam<RolloutId>,
+    RolloutParam(id): RolloutParam,
     QueryParams(query): QueryParams<EventQuery>,
     wait: Wait,
 ) -> Result<Response> {

@@ -245,7 +245,7 @@ async fn restore(
         Ok(host_created(host.value, &made, token.clone()))
     };
     let find = |_| found_with_token(&context, &name, &token, &hash);
-    once.answer(find, make).await
+    Box::pin(once.answer(find, make)).await
 }
 
 /// Accept what drifts on a host

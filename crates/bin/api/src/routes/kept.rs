@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use slipway_domain::ReleaseId;
 use slipway_wire::kept::{KeepRelease, KeptRelease, MAX_DAYS, MAX_LAST, ReleaseRoots, RootsQuery};
 use slipway_wire::route;
 
@@ -11,7 +10,8 @@ use super::Answer;
 use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
-use crate::extract::{JsonBody, PathParam, QueryParams};
+use crate::extract::{JsonBody, QueryParams};
+use crate::reference::ReleaseParam;
 use crate::state::App;
 use crate::text;
 
@@ -26,12 +26,12 @@ endpoints! {
 /// Its closures are in use for the cache's collector, whether or not anything runs them. A second time changes until when.
 #[utoipa::path(
     post, path = route::RELEASE_KEEP, operation_id = "keep_release", tag = "releases", request_body = KeepRelease,
-    params(("id" = ReleaseId, Path, description = "The release's id")),
+    params(("id" = String, Path, description = "Its number, name, id or the beginning of its id; `latest`, `latest@ENV` or `previous@ENV`")),
     responses((status = 200, description = "How it is kept", body = KeptRelease))
 )]
 async fn keep(
     context: RequestContext,
-    PathParam(id): PathParam<ReleaseId>,
+    ReleaseParam(id): ReleaseParam,
     JsonBody(request): JsonBody<KeepRelease>,
 ) -> Answer<KeptRelease> {
     text::check_opt("reason", request.reason.as_deref(), text::MESSAGE)?;
@@ -43,10 +43,10 @@ async fn keep(
 /// Keep a release no longer
 #[utoipa::path(
     delete, path = route::RELEASE_KEEP, operation_id = "unkeep_release", tag = "releases",
-    params(("id" = ReleaseId, Path, description = "The release's id")),
+    params(("id" = String, Path, description = "Its number, name, id or the beginning of its id; `latest`, `latest@ENV` or `previous@ENV`")),
     responses((status = 204, description = "It is kept no longer"), (status = 404, description = "It is not kept"))
 )]
-async fn unkeep(context: RequestContext, PathParam(id): PathParam<ReleaseId>) -> Result<StatusCode> {
+async fn unkeep(context: RequestContext, ReleaseParam(id): ReleaseParam) -> Result<StatusCode> {
     context.store.unkeep_release(id, &context.by()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

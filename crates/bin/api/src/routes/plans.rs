@@ -2,14 +2,15 @@
 
 use axum::Json;
 use axum::extract::State;
+use slipway_domain::HostPlan;
 use slipway_domain::digest::Digest;
-use slipway_domain::{HostPlan, ReleaseId, RolloutId};
 use slipway_wire::plan::{ReleaseHostPlans, RolloutHostPlans};
 use slipway_wire::route;
 
 use super::Answer;
 use crate::endpoint::endpoints;
 use crate::extract::PathParam;
+use crate::reference::{ReleaseParam, RolloutParam};
 use crate::state::App;
 
 endpoints! {
@@ -23,10 +24,10 @@ endpoints! {
 /// As their agents computed it in staging. Hosts with the same plan are shown as one. An approval names the digest.
 #[utoipa::path(
     get, path = route::ROLLOUT_HOST_PLANS, operation_id = "get_rollout_host_plans", tag = "rollouts",
-    params(("id" = RolloutId, Path, description = "Its id")),
+    params(("id" = String, Path, description = "Its number, id or the beginning of its id; `latest`, `previous`, also with `@ENV`")),
     responses((status = 200, description = "The plans, and the hosts without one", body = RolloutHostPlans))
 )]
-async fn of_rollout(State(app): State<App>, PathParam(id): PathParam<RolloutId>) -> Answer<RolloutHostPlans> {
+async fn of_rollout(State(app): State<App>, RolloutParam(id): RolloutParam) -> Answer<RolloutHostPlans> {
     Ok(Json(app.store.get_rollout_plans(id).await?))
 }
 
@@ -35,10 +36,10 @@ async fn of_rollout(State(app): State<App>, PathParam(id): PathParam<RolloutId>)
 /// By the newest staging of the same closure on each host, in whichever rollout.
 #[utoipa::path(
     get, path = route::RELEASE_HOST_PLANS, operation_id = "get_release_host_plans", tag = "releases",
-    params(("id" = ReleaseId, Path, description = "Its id")),
+    params(("id" = String, Path, description = "Its number, name, id or the beginning of its id; `latest`, `latest@ENV` or `previous@ENV`")),
     responses((status = 200, description = "The plans, and the hosts without one", body = ReleaseHostPlans))
 )]
-async fn of_release(State(app): State<App>, PathParam(id): PathParam<ReleaseId>) -> Answer<ReleaseHostPlans> {
+async fn of_release(State(app): State<App>, ReleaseParam(id): ReleaseParam) -> Answer<ReleaseHostPlans> {
     Ok(Json(app.store.get_release_plans(id).await?))
 }
 

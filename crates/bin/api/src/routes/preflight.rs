@@ -49,6 +49,9 @@ async fn run(
 ) -> Answer<PreflightReport> {
     let app = &context.app;
     let environment = app.store.get_environment_by_name(&name).await?;
+    let release = context.release_in(&name, &query.release).await?;
+    // One that is not there is told of before anybody waits.
+    let label = app.store.get_release(release).await?.label();
     // It waits, as for news: nobody may keep all places.
     let _place = app
         .parking
@@ -57,10 +60,10 @@ async fn run(
     let of = PreflightOf {
         environment: environment.id,
         hold: environment.value.hold,
-        release: query.release,
+        release,
         by: context.caller.id,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        signed_by: signed_by(&context, query.release).await?,
+        signed_by: signed_by(&context, release).await?,
     };
     let (_, closures) = app.store.load_preflight(&of, &app.audit_key).await?;
     let silent = ask(&context, &app.store.ask_facts(&closures).await?).await?;
@@ -69,7 +72,7 @@ async fn run(
     let findings = judge(&subject);
     Ok(Json(PreflightReport {
         environment: name,
-        release: query.release,
+        release,
         at: subject.now,
         hosts: hosts.len() as u64,
         unanswered,
@@ -77,13 +80,13 @@ async fn run(
             .iter()
             .any(|finding| finding.outcome == Outcome::Blocking),
         findings,
+        release_label: Some(label),
     }))
 }
 
 /// The keys that signed the release. Whether the signatures are good, the hosts find out.
 async fn signed_by(context: &RequestContext, release: ReleaseId) -> Result<Vec<String>> {
-    // A release that is not there is told of, and one without a manifest is nothing special.
-    context.store.get_release(release).await?;
+    // One without a manifest is nothing special.
     let stored = match context.store.get_manifest(release).await {
         Ok(stored) => stored,
         Err(StoreError::NotFound { .. }) => return Ok(Vec::new()),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::State;
-use slipway_domain::{HostName, ReleaseId, Role, StoreDir, StorePath};
+use slipway_domain::{HostName, ReleaseId, ReleaseName, Role, StoreDir, StorePath};
 use slipway_release::SignedManifest;
 use slipway_store::{NewManifest, NewRelease};
 use slipway_wire::page::{Page, PageQuery};
@@ -18,8 +18,9 @@ use super::{Answer, Created, page, requested_page};
 use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
-use crate::extract::{JsonBody, LongJsonBody, PathParam, QueryParams};
+use crate::extract::{JsonBody, LongJsonBody, QueryParams};
 use crate::once;
+use crate::reference::ReleaseParam;
 use crate::state::App;
 use crate::text;
 
@@ -63,7 +64,7 @@ async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateRelea
     let id = once.id(ReleaseId::from_uuid, ReleaseId::generate);
     let context = &context;
     let make = async {
-        let mut new = new_release(context, id, request.message, request.source)?;
+        let mut new = new_release(context, id, request.name, request.message, request.source)?;
         new.closures = require_closures(&context.app, &request.closures).await?;
         Ok(context.store.create_release(&new, &context.audit_key).await?)
     };
@@ -75,6 +76,7 @@ async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateRelea
 pub(super) fn new_release(
     context: &RequestContext,
     id: ReleaseId,
+    name: Option<ReleaseName>,
     message: Option<String>,
     source: Source,
 ) -> Result<NewRelease> {
@@ -89,6 +91,7 @@ pub(super) fn new_release(
         author: context.caller.id,
         closures: BTreeMap::new(),
         manifest: None,
+        name,
     })
 }
 
@@ -168,10 +171,10 @@ async fn refusal(
 
 /// Show a release
 #[utoipa::path(
-    get, path = route::RELEASE, operation_id = "get_release", tag = "releases", params(("id" = ReleaseId, Path, description = "Its id")),
+    get, path = route::RELEASE, operation_id = "get_release", tag = "releases", params(("id" = String, Path, description = "Its number, name, id or the beginning of its id; `latest`, `latest@ENV` or `previous@ENV`")),
     responses((status = 200, description = "The release", body = Release))
 )]
-async fn get(State(app): State<App>, PathParam(id): PathParam<ReleaseId>) -> Answer<Release> {
+async fn get(State(app): State<App>, ReleaseParam(id): ReleaseParam) -> Answer<Release> {
     Ok(Json(app.store.get_release(id).await?))
 }
 
@@ -208,7 +211,7 @@ async fn create_signed(
     };
     let (id, digest, context) = (manifest.id, signed.digest(), &context);
     let given = &signed.signatures.clone();
-    let mut new = new_release(context, id, request.message, source)?;
+    let mut new = new_release(context, id, request.name, request.message, source)?;
     let named = manifest.hosts.iter();
     let closures = named
         .map(|entry| (entry.name.to_string(), entry.closure.to_string()))
@@ -248,9 +251,9 @@ async fn create_signed(
 /// Show a release's manifest as it was signed
 #[utoipa::path(
     get, path = route::RELEASE_MANIFEST, operation_id = "get_release_manifest", tag = "releases",
-    params(("id" = ReleaseId, Path, description = "The release's id")),
+    params(("id" = String, Path, description = "Its number, name, id or the beginning of its id; `latest`, `latest@ENV` or `previous@ENV`")),
     responses((status = 200, description = "The manifest with its signatures", body = ReleaseManifest))
 )]
-async fn manifest(State(app): State<App>, PathParam(id): PathParam<ReleaseId>) -> Answer<ReleaseManifest> {
+async fn manifest(State(app): State<App>, ReleaseParam(id): ReleaseParam) -> Answer<ReleaseManifest> {
     Ok(Json(app.store.get_manifest(id).await?))
 }

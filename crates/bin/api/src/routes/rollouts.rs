@@ -10,13 +10,13 @@ use slipway_domain::plan::{self, Fleet, FleetHost, Wave};
 use slipway_domain::rights::Subject;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{
-    EnvironmentId, EnvironmentName, HostName, ReleaseId, Role, RolloutId, Strategy, Timestamp, TokenCommand,
-    TraceParent,
+    EnvironmentId, EnvironmentName, HostName, Role, RolloutId, Strategy, Timestamp, TokenCommand, TraceParent,
 };
 use slipway_store::{NewRollout, StoreError, Stored};
 use slipway_telemetry::propagation;
 use slipway_wire::fleet::Environment;
 use slipway_wire::page::{EnvironmentPageQuery, Page};
+use slipway_wire::release::ReleaseLabel;
 use slipway_wire::rollout::{
     CreateCommand, CreateRollout, PlannedGroup, PlannedHost, PlannedWave, Rollout, RolloutPlan,
     RolloutSummary,
@@ -28,9 +28,10 @@ use super::{Answer, Created, find_environment, page, requested_page, strategy_pr
 use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
-use crate::extract::{JsonBody, PathParam, QueryParams};
+use crate::extract::{JsonBody, QueryParams};
 use crate::observe::CallerSpan;
 use crate::once;
+use crate::reference::RolloutParam;
 use crate::state::App;
 use crate::text;
 
@@ -95,10 +96,10 @@ async fn begin(
 ) -> Result<Rollout> {
     context.require_in(Role::Deployer, &request.environment)?;
     let environment = find_environment_of(context, request).await?;
-    let is_free = || match environment.open_rollout {
-        Some(rollout) => Err(ApiError::from(StoreError::EnvironmentBusy {
+    let is_free = || match environment.open_rollout_number {
+        Some(number) => Err(ApiError::from(StoreError::EnvironmentBusy {
             environment: environment.value.name.clone(),
-            rollout,
+            number,
         })),
         None => Ok(()),
     };
@@ -106,7 +107,13 @@ async fn begin(
     if context.caller.limits.hosts.is_none() {
         is_free()?;
     }
-    let Prepared { strategy, waves, .. } = prepare(context, &environment, request).await?;
+    let Prepared {
+        strategy,
+        waves,
+        label,
+        narrowed,
+        ..
+    } = prepare(context, &environment, request).await?;
     require_waves(context, Role::Deployer, &environment.name, &waves)?;
     is_free()?;
     if let Some(why) = &request.override_freeze {
@@ -117,7 +124,7 @@ async fn begin(
     let new = NewRollout {
         id,
         environment: environment.id,
-        release: request.release,
+        release: label.id,
         waves,
         strategy,
         author: context.caller.id,
@@ -127,6 +134,7 @@ async fn begin(
         traceparent: propagation::place_of(&Span::current())
             .or(caller)
             .or_else(|| Some(TraceParent::begin())),
+        narrowed,
     };
     context.store.create_rollout(&new, &context.audit_key).await?;
     tracing::info!(rollout_id = %id, environment = %environment.value.name, "a rollout begins");
@@ -184,6 +192,9 @@ struct Prepared {
     strategy: Strategy,
     fleet: Fleet,
     waves: Vec<Wave>,
+    label: ReleaseLabel,
+    /// Whether hosts were left out by name.
+    narrowed: bool,
 }
 
 async fn find_environment_of(
@@ -210,9 +221,10 @@ async fn prepare(
         not_before: request.not_before,
         overridden: request.override_freeze.is_some(),
     };
-    let release = context.store.get_release(request.release).await?;
-    let mut fleet = context.store.list_fleet(release.id, environment.id).await?;
-    narrow(&mut fleet, request)?;
+    let release = context.release_in(&environment.name, &request.release).await?;
+    let label = context.store.get_release(release).await?.label();
+    let mut fleet = context.store.list_fleet(release, environment.id).await?;
+    let narrowed = narrow(&mut fleet, request)?;
     if !fleet.values().any(|host| host.takes_part) {
         return Err(StoreError::NoHosts {
             environment: environment.name.clone(),
@@ -249,13 +261,15 @@ async fn prepare(
         strategy,
         fleet,
         waves,
+        label,
+        narrowed,
     })
 }
 
-/// Leaves alone the hosts that the request does not name, if it names any.
-fn narrow(fleet: &mut Fleet, request: &CreateRollout) -> Result<()> {
+/// Leaves alone the hosts that the request does not name, if it names any. Tells whether that is so for one.
+fn narrow(fleet: &mut Fleet, request: &CreateRollout) -> Result<bool> {
     if request.hosts.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let takes_part = |name: &&HostName| fleet.get(*name).is_some_and(|host| host.takes_part);
     let unknown: Vec<HostName> = request
@@ -272,10 +286,13 @@ fn narrow(fleet: &mut Fleet, request: &CreateRollout) -> Result<()> {
         }
         .into());
     }
+    let mut narrowed = false;
     for (name, host) in fleet {
-        host.takes_part &= request.hosts.contains(name);
+        let left_out = host.takes_part && !request.hosts.contains(name);
+        host.takes_part &= !left_out;
+        narrowed |= left_out;
     }
-    Ok(())
+    Ok(narrowed)
 }
 
 /// Show what a rollout would do
@@ -294,15 +311,17 @@ async fn plan_rollout(
     let environment = find_environment_of(&context, &request).await?;
     let prepared = prepare(&context, &environment, &request).await?;
     require_waves(&context, Role::Viewer, &environment.name, &prepared.waves)?;
-    Ok(Json(shown(environment.value, request.release, prepared)))
+    Ok(Json(shown(environment.value, prepared)))
 }
 
-fn shown(environment: Environment, release: ReleaseId, prepared: Prepared) -> RolloutPlan {
+fn shown(environment: Environment, prepared: Prepared) -> RolloutPlan {
     let Prepared {
         hold,
         strategy,
         fleet,
         waves,
+        label,
+        narrowed: _,
     } = prepared;
     let host = |name: &HostName| {
         let known = fleet.get(name);
@@ -332,7 +351,7 @@ fn shown(environment: Environment, release: ReleaseId, prepared: Prepared) -> Ro
     let left_alone = fleet.iter().filter(|(_, host)| !host.takes_part);
     RolloutPlan {
         environment: environment.name,
-        release,
+        release: label.id,
         max_unavailable: number_of(strategy.max_out(fleet.len())),
         groups: groups.into_iter().map(group).collect(),
         left_alone: left_alone.map(|(name, _)| name.clone()).collect(),
@@ -340,6 +359,7 @@ fn shown(environment: Environment, release: ReleaseId, prepared: Prepared) -> Ro
         open_rollout: environment.open_rollout,
         hold,
         strategy,
+        release_label: Some(label),
     }
 }
 
@@ -349,10 +369,10 @@ fn number_of(hosts: usize) -> u32 {
 
 /// Show a rollout
 #[utoipa::path(
-    get, path = route::ROLLOUT, operation_id = "get_rollout", tag = "rollouts", params(("id" = RolloutId, Path, description = "Its id")),
+    get, path = route::ROLLOUT, operation_id = "get_rollout", tag = "rollouts", params(("id" = String, Path, description = "Its number, id or the beginning of its id; `latest`, `previous`, also with `@ENV`")),
     responses((status = 200, description = "The rollout with all its steps", body = Rollout))
 )]
-async fn get(State(app): State<App>, PathParam(id): PathParam<RolloutId>) -> Answer<Rollout> {
+async fn get(State(app): State<App>, RolloutParam(id): RolloutParam) -> Answer<Rollout> {
     Ok(Json(app.store.get_rollout(id).await?))
 }
 
@@ -364,7 +384,7 @@ async fn get(State(app): State<App>, PathParam(id): PathParam<RolloutId>) -> Ans
 /// `override_freeze` takes the role `approver` and a reason: the rollout does not wait for windows and freezes any more.
 #[utoipa::path(
     post, path = route::ROLLOUT_COMMANDS, operation_id = "command_rollout", tag = "rollouts", request_body = CreateCommand,
-    params(("id" = RolloutId, Path, description = "Its id")),
+    params(("id" = String, Path, description = "Its number, id or the beginning of its id; `latest`, `previous`, also with `@ENV`")),
     responses(
         (status = 202, description = "The rollout as it stands, with the command among those waiting", body = Rollout),
         (status = 409, description = "The rollout's state does not take the command"),
@@ -372,7 +392,7 @@ async fn get(State(app): State<App>, PathParam(id): PathParam<RolloutId>) -> Ans
 )]
 async fn command(
     context: RequestContext,
-    PathParam(id): PathParam<RolloutId>,
+    RolloutParam(id): RolloutParam,
     JsonBody(request): JsonBody<CreateCommand>,
 ) -> Result<(StatusCode, Json<Rollout>)> {
     text::check_opt("reason", request.reason.as_deref(), text::MESSAGE)?;

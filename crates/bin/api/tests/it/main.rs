@@ -18,6 +18,7 @@ mod pages;
 mod plans;
 mod preflight;
 mod process;
+mod references;
 mod releases;
 mod rollouts;
 mod signed;

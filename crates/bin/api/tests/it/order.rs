@@ -109,7 +109,7 @@ async fn a_plan_shows_the_waves_that_the_rollout_then_has(pool: PgPool) {
             json!([4, 2, true, "edge-1"]),
         ]
     );
-    insta::assert_json_snapshot!(plan, { ".release" => "[id]", ".strategy" => "[strategy]" });
+    insta::assert_json_snapshot!(plan, { ".release" => "[id]", ".release_label.id" => "[id]", ".strategy" => "[strategy]" });
     assert_eq!(
         app.get(route::ROLLOUTS).await.body["items"],
         json!([]),

@@ -157,7 +157,8 @@ async fn what_is_not_there_is_told(pool: PgPool) {
     ask("prod", "0198a4e2-7c1b-7f00-8a51-3f0e8d2c9b10")
         .await
         .expect(404);
-    ask("prod", "no-release").await.expect(400);
+    ask("prod", "no-release").await.expect(404);
+    ask("prod", "No-Release").await.expect(400);
     // An environment that the release has no host of.
     it.app
         .post(route::ENVIRONMENTS, json!({ "name": "empty" }))

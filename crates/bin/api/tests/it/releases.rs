@@ -125,8 +125,11 @@ async fn releases_are_listed_page_by_page(pool: PgPool) {
             .detail()
             .contains("slipway release list")
     );
-    let malformed = app.get(&route::fill(route::RELEASE, "latest")).await.expect(400);
-    assert!(malformed.field("id").contains("`latest` is no release id"));
+    let malformed = app
+        .get(&route::fill(route::RELEASE, "newest@prod"))
+        .await
+        .expect(400);
+    assert!(malformed.field("id").contains("`newest@prod` is no release"));
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]

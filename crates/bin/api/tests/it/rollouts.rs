@@ -181,12 +181,12 @@ async fn an_environment_takes_one_rollout_at_a_time(pool: PgPool) {
     } else {
         (both.1, both.0)
     };
-    let id = made.expect(201).body["id"].as_str().unwrap().to_owned();
+    let number = made.expect(201).body["number"].clone();
     assert_eq!(busy.expect(409).kind(), "environment-busy");
     let busy = app.post(route::ROLLOUTS, body).await.expect(409);
     assert_eq!(busy.kind(), "environment-busy");
     assert!(
-        busy.detail().contains(&id) && busy.detail().contains("abort it"),
+        busy.detail().contains(&format!("#{number}")) && busy.detail().contains("abort it"),
         "{}",
         busy.detail()
     );
@@ -199,7 +199,11 @@ async fn an_environment_takes_one_rollout_at_a_time(pool: PgPool) {
         )
         .await
         .expect(409);
-    assert!(retire.detail().contains(&id), "{}", retire.detail());
+    assert!(
+        retire.detail().contains(&format!("#{number}")),
+        "{}",
+        retire.detail()
+    );
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
@@ -241,7 +245,7 @@ async fn a_rollout_without_hosts_or_parts_is_refused(pool: PgPool) {
     let id = app
         .post(
             route::ROLLOUTS,
-            json!({ "environment": "prod", "release": "latest" }),
+            json!({ "environment": "prod", "release": "Latest" }),
         )
         .await
         .expect(400);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::{ArgGroup, Args, Subcommand};
-use slipway_domain::{EnvironmentName, HostName, ReleaseId};
+use slipway_domain::{EnvironmentName, HostName, ReleaseName, ReleaseRef};
 use slipway_wire::kept;
 
 use super::number::{at_least, number};
@@ -35,15 +35,15 @@ pub enum ReleaseCommand {
     ///
     /// As agents computed it when they fetched it, in whichever rollout. Hosts that have not fetched it are named.
     Plan {
-        /// Its id
-        id: ReleaseId,
+        /// Its number, name or id, latest, or previous@ENV
+        release: ReleaseRef,
     },
     /// Keep a release: the cache's collector is told that its closures are in use
     ///
     /// A second time changes until when, and why.
     Keep {
-        /// Its id
-        id: ReleaseId,
+        /// Its number, name or id, latest, or previous@ENV
+        release: ReleaseRef,
         /// Until when: a day such as 2027-03-31, or an instant such as 2027-03-31T18:00:00Z; for ever when left out
         #[arg(long, value_name = "TIME", value_parser = instant)]
         until: Option<DateTime<Utc>>,
@@ -53,8 +53,8 @@ pub enum ReleaseCommand {
     },
     /// Keep a release no longer
     Unkeep {
-        /// Its id
-        id: ReleaseId,
+        /// Its number, name or id, latest, or previous@ENV
+        release: ReleaseRef,
     },
     /// List the closures in use, one path a line, for the cache's own collector
     ///
@@ -70,8 +70,8 @@ pub enum ReleaseCommand {
     },
     /// Show a release
     Show {
-        /// Its id
-        id: ReleaseId,
+        /// Its number, name or id, latest, or previous@ENV
+        release: ReleaseRef,
     },
 }
 
@@ -117,6 +117,9 @@ pub struct CreateReleaseArgs {
     /// What it is, for people
     #[arg(long, short, value_name = "TEXT")]
     pub message: Option<String>,
+    /// A name for people, such as v1.4.0; no other release has it, and it stays with this one
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<ReleaseName>,
 }
 
 /// Write a manifest.
@@ -129,7 +132,7 @@ pub struct ManifestArgs {
     /// The environment that it is for, and no other
     #[arg(long, value_name = "ENV")]
     pub env: EnvironmentName,
-    /// Its number, above that of every release before; when left out, the seconds since 1970
+    /// The manifest's number, above that of every one before; when left out, the seconds since 1970
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = number(1_u64, slipway_release::manifest::MAX_NUMBER))]
     pub number: Option<u64>,
     /// Days until no host activates it any more
@@ -150,9 +153,9 @@ pub struct VerifyReleaseArgs {
     /// A signature of it; give it once for every signature
     #[arg(long = "signature", value_name = "FILE", conflicts_with = "id")]
     pub signatures: Vec<PathBuf>,
-    /// Ask the API for the manifest of this release instead
-    #[arg(long, value_name = "ID")]
-    pub id: Option<ReleaseId>,
+    /// Ask the API for the manifest of this release instead: its number, name or id
+    #[arg(long, value_name = "RELEASE")]
+    pub id: Option<ReleaseRef>,
     /// A file of public keys, one a line, as agents have it: lines of minisign.pub or ssh-ed25519 lines
     #[arg(long, value_name = "FILE")]
     pub keys: PathBuf,

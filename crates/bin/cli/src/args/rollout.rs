@@ -5,28 +5,30 @@ use std::str::FromStr;
 use clap::{Args, Subcommand};
 use slipway_domain::calendar::GivenTime;
 use slipway_domain::digest::Digest;
-use slipway_domain::{EnvironmentName, HostName, ReleaseId, RolloutId};
+use slipway_domain::{EnvironmentName, HostName, ReleaseRef, RolloutRef};
 
 use super::StrategyArgs;
 use super::number::{at_least, number};
 
-/// A rollout by its id, or by its environment.
+/// A rollout by its number, by another reference, or by its environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RolloutRef {
+pub enum RolloutArg {
     /// This rollout.
-    Id(RolloutId),
+    Rollout(RolloutRef),
     /// The environment's rollout under way, or else its newest.
     Environment(EnvironmentName),
 }
 
-impl FromStr for RolloutRef {
+impl FromStr for RolloutArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        text.parse().map(Self::Id).or_else(|_| {
-            text.parse()
-                .map(Self::Environment)
-                .map_err(|_| "give a rollout's id, or the name of an environment".to_owned())
+        text.parse().map(Self::Rollout).or_else(|_| {
+            text.parse().map(Self::Environment).map_err(|_| {
+                "give a rollout's number such as 34, its id or the beginning of it, latest, previous, or the name of an \
+                 environment"
+                    .to_owned()
+            })
         })
     }
 }
@@ -62,8 +64,8 @@ pub enum RolloutCommand {
     Plan {
         /// The environment
         environment: EnvironmentName,
-        /// The release's id
-        release: ReleaseId,
+        /// The release: its number, name or id, latest, or previous for what the environment ran before
+        release: ReleaseRef,
         /// How; the environment's own strategy when left out.
         #[command(flatten)]
         strategy: StrategyArgs,
@@ -75,8 +77,8 @@ pub enum RolloutCommand {
     Start {
         /// The environment
         environment: EnvironmentName,
-        /// The release's id
-        release: ReleaseId,
+        /// The release: its number, name or id, latest, or previous for what the environment ran before
+        release: ReleaseRef,
         /// How; the environment's own strategy when left out.
         #[command(flatten)]
         strategy: StrategyArgs,
@@ -103,8 +105,8 @@ pub enum RolloutCommand {
     ///
     /// Ctrl-C stops watching and nothing else.
     Watch {
-        /// The rollout's id, or an environment for its rollout under way
-        rollout: RolloutRef,
+        /// The rollout's number or id, latest, previous, or an environment for its rollout under way
+        rollout: RolloutArg,
         /// How to watch.
         #[command(flatten)]
         how: WatchArgs,
@@ -120,15 +122,16 @@ pub enum RolloutCommand {
     },
     /// Show a rollout and every host's part of it
     Show {
-        /// The rollout's id, or an environment for its rollout under way or its newest
-        rollout: RolloutRef,
+        /// The rollout's number or id, latest, previous, or an environment for its rollout under way or its newest
+        rollout: RolloutArg,
         /// Show what it changes on its hosts, and the digest of it that an approval names
         #[arg(long)]
         plan: bool,
     },
     /// Let a rollout begin that waits for approval; not by its author
     ///
-    /// By its id only: whoever approves has looked at this very rollout, and an environment may have another one by now.
+    /// By its number or its id only: whoever approves has looked at this very rollout, and an environment may have another
+    /// one by now.
     ///
     /// The approval is for the plan that was looked at: `slipway rollout show --plan ROLLOUT` shows it with its digest.
     /// If the plan is another one by now, the approval is refused.
@@ -137,15 +140,15 @@ pub enum RolloutCommand {
     Pause(Order),
     /// Go on after a pause; hosts that failed are tried again
     ///
-    /// By its id only, as approving.
+    /// By its number or its id only, as approving.
     Resume(OrderById),
     /// Let a rollout go on outside the environment's windows and in its freezes; it takes the role approver
     ///
-    /// By its id only, as approving. It is for the whole rollout: to stop it again, pause it.
+    /// By its number or its id only, as approving. It is for the whole rollout: to stop it again, pause it.
     OverrideFreeze {
-        /// The rollout's id
-        #[arg(value_parser = rollout_id)]
-        rollout: RolloutId,
+        /// The rollout's number or id
+        #[arg(value_parser = one_rollout)]
+        rollout: RolloutRef,
         /// Why, for the audit log
         #[arg(long, value_name = "TEXT")]
         reason: String,
@@ -156,8 +159,8 @@ pub enum RolloutCommand {
     Abort(Order),
     /// List a rollout's events, the oldest first
     Events {
-        /// The rollout's id, or an environment for its rollout under way or its newest
-        rollout: RolloutRef,
+        /// The rollout's number or id, latest, previous, or an environment for its rollout under way or its newest
+        rollout: RolloutArg,
         /// Only events after this number
         #[arg(long, default_value_t = 0, value_name = "NUMBER", allow_negative_numbers = true, value_parser = at_least(0_i64))]
         after: i64,
@@ -185,9 +188,9 @@ fn digest(text: &str) -> Result<Digest, String> {
 /// An order that lets a rollout touch hosts: to one that was looked at.
 #[derive(Debug, Args)]
 pub struct OrderById {
-    /// The rollout's id
-    #[arg(value_parser = rollout_id)]
-    pub rollout: RolloutId,
+    /// The rollout's number or id
+    #[arg(value_parser = one_rollout)]
+    pub rollout: RolloutRef,
     /// Why, for the audit log
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
@@ -196,26 +199,28 @@ pub struct OrderById {
 impl From<OrderById> for Order {
     fn from(order: OrderById) -> Self {
         Self {
-            rollout: RolloutRef::Id(order.rollout),
+            rollout: RolloutArg::Rollout(order.rollout),
             reason: order.reason,
         }
     }
 }
 
-fn rollout_id(text: &str) -> Result<RolloutId, String> {
-    text.parse().map_err(|_| match text.parse::<EnvironmentName>() {
-        Ok(environment) => {
-            format!("give the id of a rollout that you have looked at: slipway rollout show {environment}")
-        }
-        Err(_) => "give a rollout's id".to_owned(),
-    })
+/// A rollout that stays the same one.
+fn one_rollout(text: &str) -> Result<RolloutRef, String> {
+    match text.parse() {
+        Ok(RolloutArg::Rollout(rollout)) if !rollout.moves() => Ok(rollout),
+        Ok(_) => Err(format!(
+            "give the number of a rollout that you have looked at: slipway rollout show {text}"
+        )),
+        Err(_) => Err("give a rollout's number such as 34, its id or the beginning of it".to_owned()),
+    }
 }
 
 /// An order to a rollout.
 #[derive(Debug, Args)]
 pub struct Order {
-    /// The rollout's id, or an environment for its rollout under way
-    pub rollout: RolloutRef,
+    /// The rollout's number or id, latest, previous, or an environment for its rollout under way
+    pub rollout: RolloutArg,
     /// Why, for the audit log
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,

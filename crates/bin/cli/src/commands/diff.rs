@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use slipway_domain::host_plan::HostPlan;
-use slipway_domain::{HostName, ReleaseId, StorePath};
+use slipway_domain::{HostName, ReleaseId, ReleaseRef, StorePath};
+use slipway_wire::release::{Release, ReleaseLabel};
 
 use super::plan;
 use crate::CliFailure;
 use crate::context::Context;
 use crate::table::{Cell, Table};
-use crate::text::count;
+use crate::text::{clean, count};
 
 /// What differs.
 #[derive(Debug, Serialize)]
@@ -19,6 +20,10 @@ struct ReleaseDiff {
     /// The release that is compared with; none where that is what runs.
     from: Option<ReleaseId>,
     to: ReleaseId,
+    /// Both as people say them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from_label: Option<ReleaseLabel>,
+    to_label: ReleaseLabel,
     /// Hosts that only the second has.
     added: BTreeMap<HostName, StorePath>,
     /// Hosts that only the first has. Not told of what runs.
@@ -39,14 +44,21 @@ struct ChangedHost {
 
 pub(super) async fn run(
     context: &Context,
-    first: ReleaseId,
-    second: Option<ReleaseId>,
+    first: &ReleaseRef,
+    second: Option<&ReleaseRef>,
 ) -> Result<(), CliFailure> {
     let client = context.client()?;
     let (from, to) = second.map_or((None, first), |second| (Some(first), second));
-    let after = client.release(to).await?.closures;
-    let before = if let Some(from) = from {
-        client.release(from).await?.closures
+    let to = client.release(to).await?;
+    let from = match from {
+        Some(from) => Some(client.release(from).await?),
+        None => None,
+    };
+    let (from_label, to_label) = (from.as_ref().map(Release::label), to.label());
+    let (to, after) = (to.id, to.closures);
+    let (from, before) = from.map(|from| (from.id, from.closures)).unzip();
+    let before = if let Some(before) = before {
+        before
     } else {
         let hosts = client.all_hosts(None).await?.into_iter();
         let hosts = hosts.filter(|host| after.contains_key(&host.name));
@@ -62,6 +74,8 @@ pub(super) async fn run(
     let mut diff = ReleaseDiff {
         from,
         to,
+        from_label,
+        to_label,
         added: BTreeMap::new(),
         removed: BTreeMap::new(),
         changed: Vec::new(),
@@ -98,9 +112,10 @@ pub(super) async fn run(
 
 fn text(diff: &ReleaseDiff, colour: bool) -> String {
     let from = diff
-        .from
-        .map_or_else(|| "what runs".to_owned(), |from| from.to_string());
-    let mut text = format!("{from} -> {}\n", diff.to);
+        .from_label
+        .as_ref()
+        .map_or_else(|| "what runs".to_owned(), |from| clean(&from.to_string()));
+    let mut text = format!("{from} -> {}\n", clean(&diff.to_label.to_string()));
     let mut table = Table::new(&["HOST", "CHANGE", "BEFORE", "AFTER"]);
     for (host, closure) in &diff.added {
         table.row([

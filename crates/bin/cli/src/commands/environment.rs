@@ -6,6 +6,7 @@ use slipway_domain::calendar::GivenTime;
 use slipway_domain::{Freeze, Strategy, Window};
 use slipway_text::plain;
 use slipway_wire::fleet::{CreateEnvironment, CreateFreeze, Environment, UpdateEnvironment};
+use slipway_wire::rollout::label;
 
 use super::host::confirm;
 use super::{List, strategy};
@@ -194,10 +195,12 @@ fn times(environment: &Environment) -> String {
 fn text(environment: &Environment) -> String {
     let rollout = environment
         .open_rollout
-        .map_or("none".to_owned(), |id| id.to_string());
+        .map_or("none".to_owned(), |id| label(id, environment.open_rollout_number));
+    let release = environment.release.as_ref();
+    let release = release.map_or("none yet".to_owned(), |release| clean(&release.to_string()));
     let times = times(environment);
     format!(
-        "environment        {}\nhosts              {}\napproval           {}\npermits            {}\nrollout under way  {rollout}\n{times}made               {}\nstrategy\n{}",
+        "environment        {}\nrelease            {release}\nhosts              {}\napproval           {}\npermits            {}\nrollout under way  {rollout}\n{times}made               {}\nstrategy\n{}",
         environment.name,
         count(environment.hosts as usize, "host"),
         approval(environment),

@@ -10,7 +10,8 @@ use slipway_domain::digest::Digest;
 use slipway_domain::labels::in_words;
 use slipway_domain::{HostName, StepState};
 use slipway_wire::fleet::{AdoptHost, CreateHost, Host, RestoreHost, UpdateHost};
-use slipway_wire::rollout::{CreateRollout, Rollout};
+use slipway_wire::release::ReleaseLabel;
+use slipway_wire::rollout::{CreateRollout, Rollout, label};
 
 use super::List;
 use super::secret::{CreatedToken, Sink};
@@ -18,6 +19,7 @@ use super::status;
 use crate::CliFailure;
 use crate::args::HostCommand;
 use crate::context::Context;
+use crate::names;
 use crate::output::Output;
 use crate::stop;
 use crate::table::{Cell, Table};
@@ -92,9 +94,14 @@ pub(super) async fn run(context: &Context, command: HostCommand) -> Result<(), C
         HostCommand::Adopt { name, reason, drift } => adopt(context, &name, reason, drift).await,
         HostCommand::Reboot { name } => {
             let rollout = reboot(&context.client()?, name).await?;
-            let (id, state) = (rollout.summary.id, rollout.summary.state);
             output.show(&rollout, || {
-                format!("started the rollout {id}, which reboots the host: {state}\nnext: slipway rollout watch {id}\n")
+                let summary = &rollout.summary;
+                format!(
+                    "started the rollout {}, which reboots the host: {}\nnext: slipway rollout watch {}\n",
+                    names::rollout_of_release(summary),
+                    summary.state,
+                    summary.reference()
+                )
             })
         }
         HostCommand::Token { name, token_out } => {
@@ -162,10 +169,13 @@ async fn reboot(client: &Client, name: HostName) -> Result<Rollout, CliFailure> 
             host.environment
         )));
     };
-    let release = client.rollout(step.rollout).await?.summary.release;
+    let release = match step.release {
+        Some(release) => release.id,
+        None => client.rollout(step.rollout).await?.summary.release,
+    };
     let create = CreateRollout {
         environment: host.environment,
-        release,
+        release: release.into(),
         strategy: None,
         not_before: None,
         override_freeze: None,
@@ -177,16 +187,22 @@ async fn reboot(client: &Client, name: HostName) -> Result<Rollout, CliFailure> 
 
 fn list_text(hosts: &[Host], output: &Output) -> String {
     let now = (output.now)();
-    let mut table = Table::new(&["HOST", "ENV", "STATE", "SEEN", "AGENT", "LABELS"]);
+    let mut table = Table::new(&[
+        "HOST", "ENV", "STATE", "SEEN", "RELEASE", "VERSION", "COMMIT", "LIVE", "AGENT", "LABELS",
+    ]);
     for host in hosts {
-        table.row([
+        let mut row = vec![
             host.name.as_str().into(),
             host.environment.as_str().into(),
             status::presence(host),
             ago(now, host.last_seen_at).into(),
+        ];
+        row.extend(status::what_runs(host));
+        row.extend([
             Cell::maybe(host.agent_version.as_ref()),
             Cell::maybe((!host.labels.is_empty()).then(|| in_words(&host.labels))),
         ]);
+        table.row(row);
     }
     table.render(
         output.colour,
@@ -246,16 +262,22 @@ pub(super) fn confirm(question: &str) -> Result<(), CliFailure> {
     }
 }
 
+fn release(label: Option<&ReleaseLabel>) -> String {
+    label.map_or("-".to_owned(), |label| clean(&label.to_string()))
+}
+
 fn text(host: &Host) -> String {
     let path = |path: &Option<slipway_domain::StorePath>| {
         path.as_ref().map_or("unknown".to_owned(), ToString::to_string)
     };
     let mut text = format!(
-        "host          {}\nenvironment   {}\nstate         {}\nlast seen     {}\nlive          {}\nboot default  {}\nagent         {}\nclock         {}\nmade          {}\n",
+        "host          {}\nenvironment   {}\nstate         {}\nlast seen     {}\nrelease       {}\nversion       {}\nlive          {}\nboot default  {}\nagent         {}\nclock         {}\nmade          {}\n",
         host.name,
         host.environment,
         status::presence_text(host),
         maybe_instant(host.last_seen_at),
+        release(host.release.as_ref()),
+        host.version().as_deref().map_or("-".to_owned(), clean),
         path(&host.live),
         path(&host.boot_default),
         clean(host.agent_version.as_deref().unwrap_or("-")),
@@ -267,12 +289,15 @@ fn text(host: &Host) -> String {
     }
     if let Some(step) = &host.step {
         let reason = step.reason.as_deref().map(|why| format!(": {}", clean(why)));
+        let wanted = step.release.as_ref();
+        let wanted = wanted.map(|wanted| format!("{}, ", clean(&wanted.to_string())));
         let _ = writeln!(
             text,
-            "step          {} in rollout {}{}\nwanted        {}",
+            "step          {} in rollout {}{}\nwanted        {}{}",
             step.state,
-            step.rollout,
+            label(step.rollout, step.rollout_number),
             reason.unwrap_or_default(),
+            wanted.unwrap_or_default(),
             step.closure
         );
     }

@@ -6,6 +6,7 @@ use slipway_domain::PlanReport;
 use slipway_domain::host_plan::{HostPlan, PlanEntry, PlanSection, PlannedChange, section};
 use slipway_wire::plan::{ReleaseHostPlans, RolloutHostPlans, SharedPlan, UnplannedHost};
 
+use crate::names;
 use crate::text::{clean, count};
 
 /// The most entries of a section that are shown.
@@ -17,7 +18,11 @@ pub(super) fn of_rollout(plans: &RolloutHostPlans) -> String {
     let hosts = plans.plans.iter().map(|plan| plan.hosts.len()).sum::<usize>() + plans.unknown.len();
     let mut text = format!(
         "rollout      {}\nenvironment  {}\nrelease      {}\nstate        {}\nplan         {}\n",
-        plans.rollout, plans.environment, plans.release, plans.state, plans.digest
+        names::rollout_and_id(plans.rollout, plans.rollout_number),
+        plans.environment,
+        names::release_and_id(plans.release, plans.release_label.as_ref()),
+        plans.state,
+        plans.digest
     );
     if let Some(approved) = plans.approved {
         let _ = writeln!(text, "approved     {approved}");
@@ -34,7 +39,10 @@ pub(super) fn of_rollout(plans: &RolloutHostPlans) -> String {
 
 pub(super) fn of_release(plans: &ReleaseHostPlans) -> String {
     let hosts: usize = plans.plans.iter().map(|plan| plan.hosts.len()).sum();
-    let mut text = format!("release  {}\n", plans.release);
+    let mut text = format!(
+        "release  {}\n",
+        names::release_and_id(plans.release, plans.release_label.as_ref())
+    );
     if hosts == 0 {
         text.push_str(
             "no host has fetched it yet, so nothing is known of what it changes: start a rollout\n",

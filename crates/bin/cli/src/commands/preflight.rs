@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use slipway_domain::preflight::{Finding, Outcome};
-use slipway_domain::{EnvironmentName, HostName, ReleaseId};
+use slipway_domain::{EnvironmentName, HostName, ReleaseRef};
 use slipway_verify::{CheckState, Site, VerifyTarget};
 use slipway_wire::preflight::PreflightReport;
 
 use crate::context::Context;
 use crate::table::{Cell, Table, Tone};
 use crate::text::{clean, count};
-use crate::{CliFailure, Exit, stop};
+use crate::{CliFailure, Exit, names, stop};
 
 /// A handshake takes less.
 const CERTIFICATE_WITHIN: Duration = Duration::from_secs(5);
@@ -21,7 +21,7 @@ const NAMED: usize = 3;
 pub(super) async fn run(
     context: &Context,
     environment: &EnvironmentName,
-    release: ReleaseId,
+    release: &ReleaseRef,
     strict: bool,
 ) -> Result<Exit, CliFailure> {
     let client = context.client()?;
@@ -107,8 +107,9 @@ fn text(context: &Context, report: &PreflightReport) -> String {
     };
     let _ = writeln!(
         text,
-        "{}: {verdict}; {} blocking, {} unknown, {}, {} passed",
+        "{}, release {}: {verdict}; {} blocking, {} unknown, {}, {} passed",
         clean(report.environment.as_str()),
+        names::release(report.release, report.release_label.as_ref()),
         report.count(Outcome::Blocking),
         report.count(Outcome::Unknown),
         count(report.count(Outcome::Warning), "warning"),

@@ -7,7 +7,7 @@ mod verify;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use slipway_domain::{HostName, Role, StorePath};
+use slipway_domain::{HostName, ReleaseName, Role, StorePath};
 use slipway_text::plain;
 use slipway_wire::access::Whoami;
 use slipway_wire::kept::{KeepRelease, RootsQuery};
@@ -20,7 +20,7 @@ use crate::args::{self, ReleaseCommand};
 use crate::context::Context;
 use crate::table::{Cell, Table};
 use crate::text::{LIST_TEXT_CHARS, ago, brief, clean, count, instant};
-use crate::{CliFailure, stop};
+use crate::{CliFailure, names, stop};
 
 pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<(), CliFailure> {
     let output = context.output;
@@ -48,15 +48,17 @@ pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<()
             releases.truncate(limit as usize);
             output.show(&List { items: &releases }, || {
                 let now = (output.now)();
-                let mut table = Table::new(&["RELEASE", "MADE", "BY", "HOSTS", "COMMIT", "MESSAGE"]);
+                let mut table = Table::new(&["RELEASE", "NAME", "COMMIT", "MADE", "BY", "HOSTS", "MESSAGE"]);
                 for release in &releases {
-                    let rev = release.source.rev.as_deref();
+                    let label = release.label();
+                    let number = label.number.map(|number| format!("#{number}"));
                     table.row([
-                        release.id.to_string().into(),
+                        number.unwrap_or_else(|| release.id.to_string()).into(),
+                        Cell::maybe(label.name.as_ref()),
+                        Cell::maybe(label.short_rev()),
                         ago(now, Some(release.created_at)).into(),
                         release.author.as_str().into(),
                         release.host_count().to_string().into(),
-                        Cell::maybe(rev.map(|rev| rev.chars().take(10).collect::<String>())),
                         Cell::maybe(
                             release
                                 .message
@@ -68,24 +70,28 @@ pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<()
                 table.render(output.colour, "no releases; register one: slipway release create")
             })
         }
-        ReleaseCommand::Plan { id } => {
-            let plans = context.client()?.release_host_plans(id).await?;
+        ReleaseCommand::Plan { release } => {
+            let plans = context.client()?.release_host_plans(&release).await?;
             output.show(&plans, || plan::of_release(&plans))
         }
-        ReleaseCommand::Keep { id, until, reason } => {
+        ReleaseCommand::Keep {
+            release,
+            until,
+            reason,
+        } => {
             let keep = KeepRelease { until, reason };
-            let kept = context.client()?.keep_release(id, &keep).await?;
+            let kept = context.client()?.keep_release(&release, &keep).await?;
             output.show(&kept, || {
                 let until = kept
                     .until
                     .map_or_else(|| "for ever".to_owned(), |at| format!("until {}", instant(at)));
-                format!("the release {id} is kept {until}\n")
+                format!("the release {release} is kept {until}\n")
             })
         }
-        ReleaseCommand::Unkeep { id } => {
-            context.client()?.unkeep_release(id).await?;
-            output.show(&serde_json::json!({"unkept": id}), || {
-                format!("the release {id} is kept no longer\n")
+        ReleaseCommand::Unkeep { release } => {
+            context.client()?.unkeep_release(&release).await?;
+            output.show(&serde_json::json!({"unkept": release}), || {
+                format!("the release {release} is kept no longer\n")
             })
         }
         ReleaseCommand::Roots { last, days } => {
@@ -99,8 +105,8 @@ pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<()
                 lines.flat_map(|line| [line, "\n"]).collect()
             })
         }
-        ReleaseCommand::Show { id } => {
-            let release = context.client()?.release(id).await?;
+        ReleaseCommand::Show { release } => {
+            let release = context.client()?.release(&release).await?;
             output.show(&release, || text(&release))
         }
     }
@@ -118,6 +124,7 @@ async fn register(context: &Context, create: args::CreateReleaseArgs) -> Result<
             manifest: signed.manifest,
             signatures: signed.signatures,
             message,
+            name: create.name,
         };
         return shown(context, &context.client()?.create_signed_release(&request).await?);
     }
@@ -147,6 +154,7 @@ async fn register(context: &Context, create: args::CreateReleaseArgs) -> Result<
         closures,
         source,
         message,
+        name: create.name,
     };
     shown(context, &client.create_release(&request).await?)
 }
@@ -154,9 +162,10 @@ async fn register(context: &Context, create: args::CreateReleaseArgs) -> Result<
 fn shown(context: &Context, release: &Release) -> Result<(), CliFailure> {
     context.output.show(release, || {
         format!(
-            "registered the release {id} for {}\nnext: slipway rollout start ENV {id} --watch\n",
+            "registered the release {} for {}\nnext: slipway rollout start ENV {} --watch\n",
+            clean(&release.label().to_string()),
             count(release.closures.len(), "host"),
-            id = release.id
+            release.label().reference()
         )
     })
 }
@@ -226,8 +235,9 @@ fn closures(arguments: &[String]) -> Result<BTreeMap<String, String>, CliFailure
 fn text(release: &Release) -> String {
     let maybe = |text: &Option<String>| text.as_deref().map_or("-".to_owned(), clean);
     let mut text = format!(
-        "release   {}\nmade      {} by {}\nmessage   {}\nflake     {}\ncommit    {}\nnarHash   {}\n",
-        release.id,
+        "release   {}\nname      {}\nmade      {} by {}\nmessage   {}\nflake     {}\ncommit    {}\nnarHash   {}\n",
+        names::release_and_id(release.id, Some(&release.label())),
+        release.name.as_ref().map_or("-", ReleaseName::as_str),
         instant(release.created_at),
         release.author,
         maybe(&release.message),
@@ -238,10 +248,10 @@ fn text(release: &Release) -> String {
     if let Some(signed) = &release.manifest {
         let _ = writeln!(
             text,
-            "signed    as number {} of {} until {}\nmanifest  {}",
-            signed.number,
+            "signed    for {} until {}\nmanifest  number {}, {}",
             signed.environment,
             instant(signed.expires),
+            signed.number,
             signed.digest
         );
     }

@@ -8,7 +8,7 @@ use slipway_client::Client;
 use slipway_domain::calendar::{GivenTime, Hold};
 use slipway_domain::digest::Digest;
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{EnvironmentName, ReleaseId, RolloutId, RolloutState, Strategy};
+use slipway_domain::{EnvironmentName, Reference, ReleaseRef, RolloutRef, RolloutState, Strategy};
 use slipway_text::plain;
 use slipway_wire::audit::{Event, EventQuery};
 use slipway_wire::page::{EnvironmentPageQuery, MAX_LIMIT};
@@ -16,12 +16,12 @@ use slipway_wire::plan::RolloutHostPlans;
 use slipway_wire::rollout::{CreateCommand, CreateRollout, FreezeOverride, Rollout, RolloutSummary, Step};
 
 use super::{List, audit, page_size, strategy};
-use crate::args::{Approval, HostArgs, Order, RolloutCommand, RolloutRef, StrategyArgs};
+use crate::args::{Approval, HostArgs, Order, RolloutArg, RolloutCommand, StrategyArgs};
 use crate::context::Context;
 use crate::output::Output;
 use crate::table::{Cell, Table, rollout_state, step_state};
 use crate::text::{LIST_TEXT_CHARS, ago, brief, clean, instant, maybe_instant, short_duration};
-use crate::{CliFailure, Exit, watch};
+use crate::{CliFailure, Exit, names, watch};
 
 pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Exit, CliFailure> {
     let output = context.output;
@@ -59,20 +59,26 @@ pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Ex
                 ..request(&client, environment, release, &args, hosts).await?
             };
             let rollout = client.create_rollout(&create).await?;
-            let id = rollout.summary.id;
+            let summary = &rollout.summary;
+            let started = names::rollout_of_release(summary);
             if watching {
-                output.note(format_args!("started the rollout {id}"));
-                return watch::watch(&output, &client, id, &how).await;
+                output.note(format_args!("started the rollout {started}"));
+                return watch::watch(&output, &client, summary.id, &how).await;
             }
             output.show(&rollout, || {
                 format!(
-                    "started the rollout {id}: {}\nnext: slipway rollout watch {id}\n",
-                    rollout.summary.state
+                    "started the rollout {started}: {}\nnext: slipway rollout watch {}\n",
+                    summary.state,
+                    summary.reference()
                 )
             })?;
         }
         RolloutCommand::Watch { rollout, how } => {
-            let id = resolve(&client, &rollout, Which::OpenOrNewest).await?;
+            let id = match resolve(&client, rollout, Which::OpenOrNewest).await? {
+                Reference::Id(id) => id,
+                // What it means now, whatever it will mean later.
+                other => client.rollout(&other).await?.summary.id,
+            };
             return watch::watch(&output, &client, id, &how).await;
         }
         RolloutCommand::List { env, limit } => {
@@ -80,13 +86,13 @@ pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Ex
             output.show(&List { items: &rollouts }, || list_text(&rollouts, &output))?;
         }
         RolloutCommand::Show { rollout, plan: true } => {
-            let id = resolve(&client, &rollout, Which::OpenOrNewest).await?;
-            let plans = client.rollout_host_plans(id).await?;
+            let rollout = resolve(&client, rollout, Which::OpenOrNewest).await?;
+            let plans = client.rollout_host_plans(&rollout).await?;
             output.show(&plans, || plan_text(&plans))?;
         }
         RolloutCommand::Show { rollout, plan: false } => {
-            let id = resolve(&client, &rollout, Which::OpenOrNewest).await?;
-            let rollout = client.rollout(id).await?;
+            let rollout = resolve(&client, rollout, Which::OpenOrNewest).await?;
+            let rollout = client.rollout(&rollout).await?;
             output.show(&rollout, || text(&rollout, &output))?;
         }
         RolloutCommand::Approve(approval) => approve(&client, &output, approval).await?,
@@ -96,7 +102,7 @@ pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Ex
         }
         RolloutCommand::OverrideFreeze { rollout, reason } => {
             let order = Order {
-                rollout: RolloutRef::Id(rollout),
+                rollout: RolloutArg::Rollout(rollout),
                 reason: Some(reason),
             };
             give(&client, &output, order, CommandKind::OverrideFreeze, None).await?;
@@ -104,8 +110,8 @@ pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Ex
         RolloutCommand::Revert(order) => give(&client, &output, order, CommandKind::Revert, None).await?,
         RolloutCommand::Abort(order) => give(&client, &output, order, CommandKind::Abort, None).await?,
         RolloutCommand::Events { rollout, after } => {
-            let id = resolve(&client, &rollout, Which::OpenOrNewest).await?;
-            let events = events(&client, id, after).await?;
+            let rollout = resolve(&client, rollout, Which::OpenOrNewest).await?;
+            let events = events(&client, &rollout, after).await?;
             output.show(&List { items: &events }, || {
                 if events.is_empty() {
                     return format!("no events after number {after}\n");
@@ -120,7 +126,7 @@ pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Ex
 async fn request(
     client: &Client,
     environment: EnvironmentName,
-    release: ReleaseId,
+    release: ReleaseRef,
     args: &StrategyArgs,
     hosts: HostArgs,
 ) -> Result<CreateRollout, CliFailure> {
@@ -150,13 +156,13 @@ enum Which {
     OpenOrNewest,
 }
 
-async fn resolve(client: &Client, rollout: &RolloutRef, which: Which) -> Result<RolloutId, CliFailure> {
+async fn resolve(client: &Client, rollout: RolloutArg, which: Which) -> Result<RolloutRef, CliFailure> {
     let name = match rollout {
-        RolloutRef::Id(id) => return Ok(*id),
-        RolloutRef::Environment(name) => name,
+        RolloutArg::Rollout(rollout) => return Ok(rollout),
+        RolloutArg::Environment(name) => name,
     };
-    if let Some(id) = client.environment(name).await?.open_rollout {
-        return Ok(id);
+    if let Some(id) = client.environment(&name).await?.open_rollout {
+        return Ok(id.into());
     }
     if which == Which::Open {
         return Err(
@@ -170,7 +176,7 @@ async fn resolve(client: &Client, rollout: &RolloutRef, which: Which) -> Result<
         limit: Some(1),
     };
     let newest = client.rollouts(&query).await?.items.into_iter().next();
-    newest.map(|rollout| rollout.id).ok_or_else(|| {
+    newest.map(|rollout| rollout.id.into()).ok_or_else(|| {
         CliFailure::not_found(format!("the environment {name} never had a rollout"))
             .help(format!("start one: slipway rollout start {name} RELEASE"))
     })
@@ -179,7 +185,7 @@ async fn resolve(client: &Client, rollout: &RolloutRef, which: Which) -> Result<
 /// An approval is for a plan, and nobody approves one that they have not looked at.
 async fn approve(client: &Client, output: &Output, approval: Approval) -> Result<(), CliFailure> {
     let Approval { order, plan } = approval;
-    let id = order.rollout;
+    let id = &order.rollout;
     let Some(plan) = plan else {
         let plans = client.rollout_host_plans(id).await?;
         let failure = CliFailure::usage("an approval is for a plan: give it with --plan");
@@ -194,7 +200,10 @@ async fn approve(client: &Client, output: &Output, approval: Approval) -> Result
 fn plan_text(plans: &RolloutHostPlans) -> String {
     let mut text = super::plan::of_rollout(plans);
     if plans.state == RolloutState::PendingApproval {
-        let (id, digest) = (plans.rollout, plans.digest);
+        let digest = plans.digest;
+        let id = plans
+            .rollout_number
+            .map_or(RolloutRef::Id(plans.rollout), RolloutRef::Number);
         let _ = writeln!(
             text,
             "\nto approve it: slipway rollout approve {id} --plan {digest}"
@@ -210,18 +219,21 @@ async fn give(
     command: CommandKind,
     plan: Option<Digest>,
 ) -> Result<(), CliFailure> {
-    let id = resolve(client, &order.rollout, Which::Open).await?;
+    let rollout = resolve(client, order.rollout, Which::Open).await?;
     let request = CreateCommand {
         command,
         reason: order.reason.as_deref().map(plain),
         plan,
     };
-    let rollout = client.command_rollout(id, &request).await?;
+    let rollout = client.command_rollout(&rollout, &request).await?;
     output.show(&rollout, || {
+        let summary = &rollout.summary;
         format!(
-            "asked the rollout {id} to {}; it is {} now\nnext: slipway rollout watch {id}\n",
+            "asked the rollout {} to {}; it is {} now\nnext: slipway rollout watch {}\n",
+            summary.label(),
             command.as_str().replace('_', " "),
-            rollout.summary.state
+            summary.state,
+            summary.reference()
         )
     })
 }
@@ -251,7 +263,7 @@ async fn list(
     Ok(rollouts)
 }
 
-async fn events(client: &Client, id: RolloutId, mut after: i64) -> Result<Vec<Event>, CliFailure> {
+async fn events(client: &Client, id: &RolloutRef, mut after: i64) -> Result<Vec<Event>, CliFailure> {
     let mut events = Vec::new();
     loop {
         let query = EventQuery {
@@ -270,15 +282,18 @@ async fn events(client: &Client, id: RolloutId, mut after: i64) -> Result<Vec<Ev
 
 fn list_text(rollouts: &[RolloutSummary], output: &Output) -> String {
     let now = (output.now)();
-    let mut table = Table::new(&["ROLLOUT", "ENV", "STATE", "STARTED", "TOOK", "BY", "REASON"]);
+    let mut table = Table::new(&[
+        "ROLLOUT", "ENV", "STATE", "RELEASE", "STARTED", "TOOK", "BY", "REASON",
+    ]);
     for rollout in rollouts {
         let took = rollout
             .finished_at
             .map(|end| short_duration(end - rollout.created_at));
         table.row([
-            rollout.id.to_string().into(),
+            rollout.label().into(),
             rollout.environment.as_str().into(),
             rollout_state(rollout.state),
+            names::release(rollout.release, rollout.release_label.as_ref()).into(),
             ago(now, Some(rollout.created_at)).into(),
             Cell::maybe(took),
             rollout.author.as_str().into(),
@@ -303,9 +318,9 @@ fn text(rollout: &Rollout, output: &Output) -> String {
     let reason = summary.reason.as_deref().map(|why| format!(": {}", clean(why)));
     let mut text = format!(
         "rollout      {}\nenvironment  {}\nrelease      {}\nstate        {}{}\nsince        {}\nstarted      {} by {}\nover         {}\n",
-        summary.id,
+        names::rollout_and_id(summary.id, summary.number),
         summary.environment,
-        summary.release,
+        names::release_and_id(summary.release, summary.release_label.as_ref()),
         summary.state,
         reason.unwrap_or_default(),
         instant(summary.since),

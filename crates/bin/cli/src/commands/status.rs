@@ -6,6 +6,8 @@ use serde::Serialize;
 use slipway_domain::EnvironmentName;
 use slipway_verify::NOTABLE_SKEW_SECONDS;
 use slipway_wire::fleet::{Environment, Host};
+use slipway_wire::release::ReleaseLabel;
+use slipway_wire::rollout::label;
 
 use crate::CliFailure;
 use crate::context::Context;
@@ -42,12 +44,16 @@ fn text(fleet: &Fleet, output: &Output) -> String {
         let rollout = environment
             .open_rollout
             .map_or("no rollout under way".to_owned(), |id| {
-                format!("rollout {id} under way")
+                let rollout = label(id, environment.open_rollout_number);
+                format!("rollout {rollout} under way")
             });
+        let release = environment.release.as_ref();
+        let release = release.map(|release| format!("release {}, ", clean(&release.to_string())));
         let _ = writeln!(
             text,
-            "{}: {}, {online} online; {rollout}",
+            "{}: {}{}, {online} online; {rollout}",
             environment.name,
+            release.unwrap_or_default(),
             count(hosts.len(), "host")
         );
         text.push_str(&table(&hosts, output));
@@ -64,21 +70,47 @@ fn text(fleet: &Fleet, output: &Output) -> String {
 
 fn table(hosts: &[&Host], output: &Output) -> String {
     let now = (output.now)();
-    let mut table = Table::new(&["HOST", "STATE", "SEEN", "LIVE", "BOOT DEFAULT", "STEP", "SKEW"]);
+    let mut table = Table::new(&[
+        "HOST",
+        "STATE",
+        "SEEN",
+        "RELEASE",
+        "VERSION",
+        "COMMIT",
+        "LIVE",
+        "BOOT DEFAULT",
+        "STEP",
+        "SKEW",
+    ]);
     for host in hosts {
-        table.row([
+        let mut row = vec![
             host.name.as_str().into(),
             presence(host),
             ago(now, host.last_seen_at).into(),
-            Cell::maybe(host.live.as_ref().map(slipway_domain::StorePath::short)),
+        ];
+        row.extend(what_runs(host));
+        row.extend([
             boot_default(host),
             host.step
                 .as_ref()
                 .map_or_else(|| "-".into(), |step| step_state(step.state)),
             skew(host),
         ]);
+        table.row(row);
     }
     table.render(output.colour, "no hosts")
+}
+
+/// What the host runs: the number of its release, the version, the commit and the store path.
+pub(super) fn what_runs(host: &Host) -> [Cell; 4] {
+    let release = host.release.as_ref();
+    let number = release.and_then(|release| release.number);
+    [
+        Cell::maybe(number.map(|number| format!("#{number}"))),
+        Cell::maybe(host.version()),
+        Cell::maybe(release.and_then(ReleaseLabel::short_rev)),
+        Cell::maybe(host.live.as_ref().map(slipway_domain::StorePath::short)),
+    ]
 }
 
 fn boot_default(host: &Host) -> Cell {

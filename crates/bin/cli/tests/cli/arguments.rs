@@ -19,9 +19,9 @@ fn wrong_arguments_about_rollouts_and_releases_are_told_and_nothing_is_sent() {
     for (args, expected) in [
         (
             &["rollout", "show", "Prod!"][..],
-            "a rollout's id, or the name of an environment",
+            "a rollout's number such as 34, its id or the beginning of it, latest, previous, or the name of an environment",
         ),
-        (&["rollout", "start", "prod", "v2"], "`v2` is no release id"),
+        (&["rollout", "start", "prod", "V2"], "`V2` is no release"),
         (
             &["rollout", "start", "prod", RELEASE, "--timeout", "5"],
             "help: add --watch",
@@ -145,7 +145,11 @@ fn a_time_or_a_rollout_that_nobody_can_mean_is_refused() {
         ),
         (
             &["rollout", "approve", "prod"],
-            "give the id of a rollout that you have looked at: slipway rollout show prod",
+            "give the number of a rollout that you have looked at: slipway rollout show prod",
+        ),
+        (
+            &["rollout", "approve", "latest@prod"],
+            "that you have looked at: slipway rollout show latest@prod",
         ),
         (&["rollout", "resume", "prod"], "slipway rollout show prod"),
     ] {

@@ -207,7 +207,7 @@ fn bad_times_are_refused_before_anything_is_sent() {
         ),
         (
             &["rollout", "override-freeze", "prod", "--reason", "x"],
-            "give the id of a rollout",
+            "give the number of a rollout",
         ),
     ] {
         let ran = slipway.run(args);

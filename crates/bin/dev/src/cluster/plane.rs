@@ -130,7 +130,7 @@ impl Plane {
         self.started += 1;
         let request = CreateRollout {
             environment: ENVIRONMENT.parse()?,
-            release,
+            release: release.into(),
             strategy: Some(strategy(1, 1)),
             not_before: None,
             override_freeze: None,
@@ -211,6 +211,7 @@ async fn register(api: &Client, name: &str, closures: Vec<(HostName, PathBuf)>) 
         closures: closures.iter().map(text).collect(),
         source: Source::default(),
         message: Some(name.to_owned()),
+        name: None,
     };
     Ok(api.create_release(&request).await?.id)
 }

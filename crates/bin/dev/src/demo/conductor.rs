@@ -47,6 +47,7 @@ impl Conductor<'_> {
             closures: closures.iter().map(text).collect(),
             source: Source::default(),
             message: Some(name.to_owned()),
+            name: None,
         };
         let release = self.api.create_release(&request).await;
         Ok(release
@@ -65,7 +66,7 @@ impl Conductor<'_> {
     ) -> Result<Followed> {
         let request = CreateRollout {
             environment: ENVIRONMENT.parse()?,
-            release,
+            release: release.into(),
             strategy: Some(strategy),
             not_before: None,
             override_freeze: None,

@@ -38,6 +38,7 @@ pub(super) async fn create(stack: &DevStack) -> Result<ReleaseId> {
         closures: [(HOST.to_owned(), closure.display().to_string())].into(),
         source: Source::default(),
         message: Some("waits for a person".to_owned()),
+        name: None,
     };
     Ok(stack.api.create_release(&release).await?.id)
 }
@@ -46,7 +47,7 @@ pub(super) async fn create(stack: &DevStack) -> Result<ReleaseId> {
 pub(super) async fn start(stack: &DevStack, release: ReleaseId) -> Result<()> {
     let request = CreateRollout {
         environment: CAREFUL.parse()?,
-        release,
+        release: release.into(),
         strategy: None,
         not_before: None,
         override_freeze: None,

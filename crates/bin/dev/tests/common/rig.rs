@@ -97,7 +97,7 @@ impl Rig {
         let environment = ENVIRONMENT.parse().unwrap();
         let request = CreateRollout {
             environment,
-            release,
+            release: release.into(),
             strategy: Some(strategy),
             not_before: None,
             override_freeze: None,
@@ -116,6 +116,7 @@ impl Rig {
                 .collect(),
             source: Source::default(),
             message: None,
+            name: None,
         };
         self.stack.api.create_release(&request).await.unwrap().id
     }

@@ -16,7 +16,8 @@ impl Round<'_> {
             .reason
             .clone()
             .unwrap_or_else(|| "the rollout goes back".to_owned());
-        self.skip_unbegun(&Actor::Rules, &why);
+        // Why it goes back is told of the rollout, and of the hosts that failed.
+        self.skip_unbegun(&Actor::Rules, "not begun: the rollout goes back");
         // These are out already and keep their places.
         for step in snapshot.steps.iter().filter(|step| step.state.is_in_flight()) {
             self.step(step, StepState::Reverting, Actor::Rules, why.clone());

@@ -158,7 +158,7 @@ impl Round<'_> {
     }
 
     pub(super) fn fail_unbegun(&mut self, why: String) {
-        self.skip_unbegun(&Actor::Rules, &why);
+        self.skip_unbegun(&Actor::Rules, "not begun: the rollout failed");
         self.rollout(RolloutState::Failed, why);
     }
 }

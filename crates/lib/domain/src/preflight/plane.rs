@@ -129,7 +129,7 @@ pub(super) fn open_rollout(subject: &Subject) -> Judgement {
         || Judgement::passed("no rollout is under way"),
         |rollout| {
             Judgement::blocking(
-                format!("rollout {rollout} is under way"),
+                format!("rollout #{rollout} is under way"),
                 format!("wait for its end, or end it: slipway rollout abort {rollout}"),
             )
         },

@@ -132,13 +132,15 @@ impl Decisions {
         self.compare_environments(tx, &mut comparison).await?;
         self.compare_access(tx, &mut comparison).await?;
         self.compare_hosts(tx, &mut comparison).await?;
-        let releases = sqlx::query_scalar!("SELECT id FROM releases ORDER BY seq")
+        let releases = sqlx::query!("SELECT id, seq FROM releases ORDER BY seq")
             .fetch_all(&mut *tx)
             .await?;
-        comparison.require("release", &self.releases, &releases);
-        for id in releases {
-            let digest = digests::release(tx, ReleaseId::from_uuid(id)).await?;
-            comparison.compare(&format!("release {id}"), self.releases.get(&id), digest);
+        comparison.require("release", &self.releases, releases.iter().map(|row| &row.id));
+        for row in releases {
+            let digest = digests::release(tx, ReleaseId::from_uuid(row.id)).await?;
+            let (what, decision) = (format!("release {}", row.id), self.releases.get(&row.id));
+            comparison.compare(&what, decision, digest);
+            comparison.compare_number(&what, decision, row.seq);
         }
         self.compare_rollouts(tx, &mut comparison).await?;
         self.compare_priors(tx, &mut comparison).await?;
@@ -229,7 +231,7 @@ impl Decisions {
         tx: &mut PgConnection,
         comparison: &mut Comparison,
     ) -> Result<(), StoreError> {
-        let rollouts = sqlx::query!("SELECT id, state, approver_id FROM rollouts ORDER BY seq")
+        let rollouts = sqlx::query!("SELECT id, seq, state, approver_id FROM rollouts ORDER BY seq")
             .fetch_all(&mut *tx)
             .await?;
         comparison.require("rollout", &self.rollouts, rollouts.iter().map(|row| &row.id));
@@ -237,6 +239,7 @@ impl Decisions {
             let plan = digests::plan(tx, RolloutId::from_uuid(row.id)).await?;
             let decision = self.rollouts.get(&row.id);
             comparison.compare(&format!("the plan of rollout {}", row.id), decision, plan);
+            comparison.compare_number(&format!("rollout {}", row.id), decision, row.seq);
             let unapproved = [
                 RolloutState::PendingApproval.as_str(),
                 RolloutState::Aborted.as_str(),
@@ -356,6 +359,15 @@ impl Comparison {
         }
     }
 
+    /// People name it by its number. Events of programs before numbers say none.
+    fn compare_number(&mut self, what: &str, decision: Option<&Decision>, now: i64) {
+        let said = decision.and_then(|decision| Some((decision.number, number_in(&decision.cause)?)));
+        if let Some((event, said)) = said.filter(|(_, said)| *said != now) {
+            let problem = format!("{what} has the number {now}, and this event says #{said}");
+            self.wrong(Some(event), problem);
+        }
+    }
+
     /// As [`Self::compare`], where an event without a digest says something too.
     fn compare_cause(&mut self, what: &str, decision: Option<&Decision>, now: &Decided) {
         self.compare(what, decision, now.digest);
@@ -373,6 +385,13 @@ impl Comparison {
 
 fn first_word(text: &str) -> String {
     text.split(' ').next().unwrap_or_default().to_owned()
+}
+
+/// The number in `(#12` or `(#12, v1.4.0)`.
+fn number_in(cause: &str) -> Option<i64> {
+    let (_, rest) = cause.split_once("(#")?;
+    let end = rest.find(|c: char| !c.is_ascii_digit())?;
+    rest[..end].parse().ok()
 }
 
 /// The id after the first word, up to a space or a colon.

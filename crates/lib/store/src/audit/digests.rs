@@ -31,7 +31,7 @@ pub(crate) struct Decided {
 /// A release with its closures, in the order of its hosts' ids, in whatever order they came.
 pub(crate) async fn release(tx: &mut PgConnection, id: ReleaseId) -> Result<Digest, StoreError> {
     let row = sqlx::query!(
-        "SELECT flake_ref, rev, nar_hash, message, author_id FROM releases WHERE id = $1",
+        "SELECT flake_ref, rev, nar_hash, message, author_id, name FROM releases WHERE id = $1",
         id.as_uuid()
     )
     .fetch_optional(&mut *tx)
@@ -55,6 +55,7 @@ pub(crate) async fn release(tx: &mut PgConnection, id: ReleaseId) -> Result<Dige
         digester.field("host", row.host_id).field("closure", row.closure);
     }
     signed(tx, id, &mut digester).await?;
+    digester.field_opt("name", row.name);
     Ok(digester.finish())
 }
 

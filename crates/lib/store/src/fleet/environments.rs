@@ -2,7 +2,8 @@
 
 use slipway_domain::event::NewEvent;
 use slipway_domain::{
-    Calendar, EnvironmentId, EnvironmentName, Freeze, RolloutId, Strategy, Timestamp, Window,
+    Calendar, EnvironmentId, EnvironmentName, Freeze, ReleaseId, ReleaseName, RolloutId, Strategy, Timestamp,
+    Window,
 };
 use slipway_wire::fleet::{CreateEnvironment, Environment, UpdateEnvironment};
 use sqlx::types::Json;
@@ -11,6 +12,7 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use crate::audit::{append, digests, kind};
+use crate::releases::{label, number};
 use crate::row::Count;
 use crate::{EventAuthor, Store, StoreError, Stored, bounded};
 
@@ -169,9 +171,17 @@ async fn select_environments(
                   e.approval_required, e.own_strategy_allowed, e.related_approval_allowed, e.calendar AS "calendar: Calendar", e.created_at, now() AS "now!",
                   (SELECT count(*) FROM hosts h
                    WHERE h.environment_id = e.id AND h.retired_at IS NULL) AS "hosts!: Count",
-                  (SELECT r.id FROM rollouts r
-                   WHERE r.environment_id = e.id AND r.finished_at IS NULL) AS "open_rollout: RolloutId"
-           FROM environments e WHERE ($1::text IS NULL OR e.name = $1) AND e.deleted_at IS NULL ORDER BY e.name"#,
+                  open.id AS "open_rollout?: RolloutId", open.seq AS "open_seq?", l.id AS "release?: ReleaseId",
+                  l.seq AS "release_seq?", l.name AS "release_name?: ReleaseName", l.rev AS "release_rev?"
+           FROM environments e
+           LEFT JOIN rollouts open ON open.environment_id = e.id AND open.finished_at IS NULL
+           LEFT JOIN LATERAL (
+               SELECT release_id FROM rollouts r
+               WHERE r.environment_id = e.id AND r.state = 'succeeded' AND r.narrowed IS NOT TRUE
+               ORDER BY r.seq DESC LIMIT 1
+           ) ran ON true
+           LEFT JOIN releases l ON l.id = ran.release_id
+           WHERE ($1::text IS NULL OR e.name = $1) AND e.deleted_at IS NULL ORDER BY e.name"#,
         name.map(EnvironmentName::as_str)
     )
     .fetch_all(executor)
@@ -190,6 +200,11 @@ async fn select_environments(
             hosts: row.hosts.into(),
             open_rollout: row.open_rollout,
             created_at: row.created_at,
+            open_rollout_number: row.open_seq.map(number),
+            release: row
+                .release
+                .zip(row.release_seq)
+                .map(|(id, seq)| label(id, seq, row.release_name, row.release_rev)),
         },
     });
     Ok(environments.collect())

@@ -8,7 +8,7 @@ use slipway_domain::lives::{Doubt, UNCOUNTED};
 use slipway_domain::plan::{Fleet, FleetHost};
 use slipway_domain::{
     AttemptId, EnvironmentId, EnvironmentName, HostId, HostName, Labels, OFFLINE_AFTER_SECONDS, ReleaseId,
-    RolloutId, StepState, StorePath,
+    ReleaseName, RolloutId, StepState, StorePath,
 };
 use slipway_wire::fleet::{Host, HostDrift, HostStep};
 use sqlx::types::Json;
@@ -16,6 +16,7 @@ use sqlx::{PgConnection, PgExecutor};
 use tracing::instrument;
 
 use crate::agent::quiet_after;
+use crate::releases::{label, number};
 use crate::row::LenientJson;
 use crate::{Store, StoreError, Stored, bounded, page_limit};
 
@@ -148,12 +149,25 @@ async fn select_hosts(
                   coalesce(h.second_life_at > now() - make_interval(secs => $7), false) AS "two_lives!",
                   h.boot_counter IS NOT NULL AS "counts!", s.rollout_id AS "rollout?: RolloutId",
                   s.state AS "state?: StepState", s.closure AS "closure?: StorePath", s.reason AS "reason?",
-                  h.drift AS "drift!: LenientJson<Vec<Drift>>"
+                  h.drift AS "drift!: LenientJson<Vec<Drift>>", o.seq AS "rollout_seq?",
+                  l.id AS "release?: ReleaseId", l.seq AS "release_seq?", l.name AS "release_name?: ReleaseName",
+                  l.rev AS "release_rev?", live.id AS "live_id?: ReleaseId", live.seq AS "live_seq?",
+                  live.name AS "live_name?: ReleaseName", live.rev AS "live_rev?"
            FROM hosts h
            JOIN environments e ON e.id = h.environment_id
            LEFT JOIN LATERAL (
                SELECT * FROM steps WHERE steps.host_id = h.id ORDER BY seq DESC LIMIT 1
            ) s ON true
+           LEFT JOIN rollouts o ON o.id = s.rollout_id
+           LEFT JOIN releases l ON l.id = o.release_id
+           LEFT JOIN LATERAL (
+               SELECT release.id, release.seq, release.name, release.rev
+               FROM steps JOIN rollouts ON rollouts.id = steps.rollout_id
+                    JOIN releases release ON release.id = rollouts.release_id
+               WHERE steps.host_id = h.id AND steps.closure = h.live
+                 AND steps.state IN ('activating', 'verifying', 'verified', 'committed')
+               ORDER BY steps.seq DESC LIMIT 1
+           ) live ON true
            WHERE ($1::text IS NULL OR h.name = $1) AND ($2::uuid IS NULL OR h.environment_id = $2)
              AND ($3 OR h.retired_at IS NULL) AND ($5::text IS NULL OR h.name > $5)
            ORDER BY h.name LIMIT $6"#,
@@ -174,6 +188,11 @@ async fn select_hosts(
                 state,
                 closure,
                 reason: row.reason,
+                rollout_number: row.rollout_seq.map(number),
+                release: row
+                    .release
+                    .zip(row.release_seq)
+                    .map(|(id, seq)| label(id, seq, row.release_name, row.release_rev)),
             }),
             _ => None,
         };
@@ -198,6 +217,10 @@ async fn select_hosts(
             created_at: row.created_at,
             retired_at: row.retired_at,
             drift: HostDrift::of(Option::from(row.drift).unwrap_or_default()),
+            release: row
+                .live_id
+                .zip(row.live_seq)
+                .map(|(id, seq)| label(id, seq, row.live_name, row.live_rev)),
         };
         Stored { id: row.id, value }
     });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use slipway_domain::event::NewEvent;
 use slipway_domain::labels::{MAX_LABELS, in_words};
-use slipway_domain::{EnvironmentId, EnvironmentName, HostId, HostName, Labels, RolloutId};
+use slipway_domain::{EnvironmentId, EnvironmentName, HostId, HostName, Labels};
 use slipway_wire::access::Token;
 use slipway_wire::fleet::{CreateHost, Host, UpdateHost};
 use sqlx::PgConnection;
@@ -17,6 +17,7 @@ use super::hosts::host_within;
 use crate::access::{insert_host_token, revoke_host_tokens};
 use crate::audit::{append, digests, kind};
 use crate::error::OnConstraint;
+use crate::releases::number;
 use crate::{EventAuthor, Store, StoreError, Stored, TokenHash, row};
 
 /// What a host's first token is called.
@@ -274,16 +275,16 @@ pub(super) async fn lock_active(tx: &mut PgConnection, name: &HostName) -> Resul
 
 async fn require_idle(tx: &mut PgConnection, name: &HostName, host: HostId) -> Result<(), StoreError> {
     let busy = sqlx::query_scalar!(
-        "SELECT r.id FROM rollouts r JOIN steps s ON s.rollout_id = r.id
+        "SELECT r.seq FROM rollouts r JOIN steps s ON s.rollout_id = r.id
          WHERE s.host_id = $1 AND r.finished_at IS NULL",
         host.as_uuid()
     )
     .fetch_optional(tx)
     .await?;
     match busy {
-        Some(rollout) => Err(StoreError::HostBusy {
+        Some(seq) => Err(StoreError::HostBusy {
             host: name.clone(),
-            rollout: RolloutId::from_uuid(rollout),
+            number: number(seq),
         }),
         None => Ok(()),
     }

@@ -166,7 +166,7 @@ async fn environment(
     let row = sqlx::query!(
         r#"SELECT e.name AS "name: EnvironmentName", e.strategy AS "strategy: Strategy", e.approval_required,
                   now() AS "now!",
-                  (SELECT r.id FROM rollouts r WHERE r.environment_id = e.id AND r.finished_at IS NULL LIMIT 1) AS open,
+                  (SELECT r.seq FROM rollouts r WHERE r.environment_id = e.id AND r.finished_at IS NULL LIMIT 1) AS open,
                   (SELECT count(*) FROM principals p
                    WHERE coalesce(p.environment_roles->>e.name, p.role) IN ('approver', 'admin')
                      AND p.disabled_at IS NULL AND p.id <> $2
@@ -189,7 +189,7 @@ async fn environment(
         strategy: row.strategy,
         approval_required: row.approval_required,
         approvers: row.approvers.unsigned_abs(),
-        open_rollout: row.open.map(|id| id.to_string()),
+        open_rollout: row.open.map(|seq| seq.to_string()),
         hold: of.hold.clone(),
         out,
     };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use slipway_domain::{HostName, PrincipalId, ReleaseId, StorePath};
+use slipway_domain::{HostName, PrincipalId, ReleaseId, ReleaseName, StorePath};
 use slipway_wire::release::{Release, Source};
 use sqlx::PgConnection;
 use tracing::instrument;
@@ -38,14 +38,15 @@ impl Store {
             .execute(&mut *tx)
             .await?;
             sqlx::query!(
-                "INSERT INTO release_drafts (id, flake_ref, rev, nar_hash, message, author_id)
-                 VALUES ($1, $2, $3, $4, $5, $6)",
+                "INSERT INTO release_drafts (id, flake_ref, rev, nar_hash, message, author_id, name)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
                 new.id.as_uuid(),
                 new.source.flake_ref,
                 new.source.rev,
                 new.source.nar_hash,
                 new.message,
-                new.author.as_uuid()
+                new.author.as_uuid(),
+                new.name.as_ref().map(ReleaseName::as_str)
             )
             .execute(&mut *tx)
             .await?;
@@ -139,7 +140,8 @@ async fn lock(
     author: PrincipalId,
 ) -> Result<NewRelease, StoreError> {
     let row = sqlx::query!(
-        "SELECT flake_ref, rev, nar_hash, message FROM release_drafts WHERE id = $1 AND author_id = $2 FOR UPDATE",
+        r#"SELECT flake_ref, rev, nar_hash, message, name AS "name: ReleaseName" FROM release_drafts
+           WHERE id = $1 AND author_id = $2 FOR UPDATE"#,
         draft.as_uuid(),
         author.as_uuid()
     )
@@ -157,6 +159,7 @@ async fn lock(
         author,
         closures: BTreeMap::new(),
         manifest: None,
+        name: row.name,
     })
 }
 

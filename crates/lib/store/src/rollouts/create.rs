@@ -18,7 +18,7 @@ use super::commands::insert_command;
 use crate::audit::digests::CommandRow;
 use crate::audit::{append, digests, gate, kind};
 use crate::error::OnConstraint;
-use crate::releases::check_rollout;
+use crate::releases::{check_rollout, number};
 use crate::{AuditKey, Store, StoreError, row};
 
 /// A rollout to be made. The caller has checked the strategy and planned the waves.
@@ -42,6 +42,8 @@ pub struct NewRollout {
     pub override_freeze: Option<String>,
     /// Where its spans hang.
     pub traceparent: Option<TraceParent>,
+    /// Whether hosts were left out by name that the release has a closure for.
+    pub narrowed: bool,
 }
 
 impl Store {
@@ -73,9 +75,10 @@ impl Store {
             } else {
                 RolloutState::Staging
             };
-            sqlx::query!(
-                "INSERT INTO rollouts (id, environment_id, release_id, strategy, state, author_id, traceparent, not_before)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            let seq = sqlx::query_scalar!(
+                "INSERT INTO rollouts (id, environment_id, release_id, strategy, state, author_id, traceparent, not_before,
+                                       narrowed)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING seq",
                 id.as_uuid(),
                 new.environment.as_uuid(),
                 new.release.as_uuid(),
@@ -83,9 +86,10 @@ impl Store {
                 state.as_str(),
                 new.author.as_uuid(),
                 new.traceparent.as_ref().map(TraceParent::as_str),
-                new.not_before
+                new.not_before,
+                new.narrowed
             )
-            .execute(&mut *tx)
+            .fetch_one(&mut *tx)
             .await
             .on_constraint("rollouts_release_id_fkey", || {
                 StoreError::not_found("release", &new.release)
@@ -96,7 +100,10 @@ impl Store {
             let steps = insert_steps(tx, key, id, new, &environment.name).await?;
             let actor = Actor::Principal(row::parse("principal name", &author)?);
             let waves = new.waves.iter().filter(|wave| !wave.hosts.is_empty()).count();
-            let cause = format!("release {} to {steps} hosts in {waves} waves", new.release);
+            let cause = format!(
+                "release {} to {steps} hosts in {waves} waves (#{seq})",
+                new.release
+            );
             let event = NewEvent {
                 environment: Some(new.environment),
                 rollout: Some(id),
@@ -132,15 +139,15 @@ async fn lock_environment(tx: &mut PgConnection, id: EnvironmentId) -> Result<Lo
     .ok_or_else(|| StoreError::not_found("environment", &id))?;
     let name = row::parse("environment name", &row.name)?;
     let open = sqlx::query_scalar!(
-        "SELECT id FROM rollouts WHERE environment_id = $1 AND finished_at IS NULL",
+        "SELECT seq FROM rollouts WHERE environment_id = $1 AND finished_at IS NULL",
         id.as_uuid()
     )
     .fetch_optional(tx)
     .await?;
     match open {
-        Some(rollout) => Err(StoreError::EnvironmentBusy {
+        Some(seq) => Err(StoreError::EnvironmentBusy {
             environment: name,
-            rollout: RolloutId::from_uuid(rollout),
+            number: number(seq),
         }),
         None => Ok(LockedEnvironment {
             name,

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{
-    AttemptId, EnvironmentId, HostName, PlanReport, PrincipalName, RolloutId, RolloutState, StepState,
-    StorePath, Strategy, TraceParent,
+    AttemptId, EnvironmentId, EnvironmentName, Hold, HostName, PlanReport, PrincipalName, ReleaseId,
+    ReleaseName, RolloutId, RolloutState, StepState, StorePath, Strategy, TraceParent,
 };
 use slipway_wire::rollout::{FreezeOverride, Rollout, RolloutSummary, Step};
 use sqlx::PgConnection;
 use tracing::instrument;
 
+use crate::releases::{label, number};
 use crate::row::{self, Count, LenientJson};
 use crate::{Store, StoreError, bounded, page_limit};
 
@@ -128,15 +129,16 @@ async fn select_rollouts(
     tx: &mut PgConnection,
     filter: RolloutFilter,
 ) -> Result<Vec<RolloutSummary>, StoreError> {
-    Ok(sqlx::query_as!(
-        RolloutSummary,
-        r#"SELECT r.id AS "id: _", e.name AS "environment: _", r.release_id AS "release: _", r.state AS "state: _",
-                  r.since, r.reason, author.name AS "author: _", r.created_at, r.finished_at, r.hold AS "hold: _"
+    let rows = sqlx::query!(
+        r#"SELECT r.id AS "id: RolloutId", r.seq, e.name AS "environment: EnvironmentName",
+                  r.release_id AS "release: ReleaseId", r.state AS "state: RolloutState", r.since, r.reason,
+                  author.name AS "author: PrincipalName", r.created_at, r.finished_at, r.hold AS "hold: Hold",
+                  l.seq AS release_seq, l.name AS "release_name: ReleaseName", l.rev
            FROM rollouts r
            JOIN environments e ON e.id = r.environment_id
            JOIN principals author ON author.id = r.author_id
-           WHERE ($1::uuid IS NULL OR r.id = $1) AND ($2::uuid IS NULL OR r.environment_id = $2)
-             AND r.seq < $3
+           JOIN releases l ON l.id = r.release_id
+           WHERE ($1::uuid IS NULL OR r.id = $1) AND ($2::uuid IS NULL OR r.environment_id = $2) AND r.seq < $3
            ORDER BY r.seq DESC LIMIT $4"#,
         filter.id.map(RolloutId::as_uuid),
         filter.environment.map(EnvironmentId::as_uuid),
@@ -144,7 +146,22 @@ async fn select_rollouts(
         filter.limit
     )
     .fetch_all(tx)
-    .await?)
+    .await?;
+    let rollouts = rows.into_iter().map(|row| RolloutSummary {
+        id: row.id,
+        environment: row.environment,
+        release: row.release,
+        state: row.state,
+        since: row.since,
+        reason: row.reason,
+        author: row.author,
+        created_at: row.created_at,
+        finished_at: row.finished_at,
+        hold: row.hold,
+        number: Some(number(row.seq)),
+        release_label: Some(label(row.release, row.release_seq, row.release_name, row.rev)),
+    });
+    Ok(rollouts.collect())
 }
 
 async fn select_steps(tx: &mut PgConnection, rollout: RolloutId) -> Result<Vec<Step>, StoreError> {

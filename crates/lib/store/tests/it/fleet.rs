@@ -155,6 +155,14 @@ async fn a_host_name_is_unique_in_the_whole_control_plane(pool: PgPool) {
 async fn a_host_under_way_is_not_retired(pool: PgPool) {
     let fleet = Fleet::of(2).seed(&store(&pool)).await;
     let rollout = fleet.rollout(1).await;
+    let number = fleet
+        .store
+        .get_rollout(rollout)
+        .await
+        .unwrap()
+        .summary
+        .number
+        .unwrap();
     let name = fleet.host(0).0;
     let error = fleet
         .store
@@ -164,7 +172,7 @@ async fn a_host_under_way_is_not_retired(pool: PgPool) {
     assert!(matches!(error, StoreError::HostBusy { .. }));
     assert_eq!(
         error.to_string(),
-        format!("host `prod-0` is part of the open rollout {rollout}: wait until it is over, or abort it")
+        format!("host `prod-0` is part of the open rollout #{number}: wait until it is over, or abort it")
     );
     // Nobody was ever seen: the rollout skips both hosts and is over.
     settle(&fleet.store, &claim(&fleet.store, "w").await)

@@ -17,6 +17,7 @@ mod lives;
 mod membership;
 mod pgbouncer;
 mod pool;
+mod references;
 mod related;
 mod releases;
 mod resilience;

@@ -42,6 +42,7 @@ async fn every_unknown_host_is_named_at_once(pool: PgPool) {
         author: fleet.author.id,
         closures: closures.into(),
         manifest: None,
+        name: None,
     };
     let before = fleet.store.event_head().await.unwrap();
     let error = fleet.store.create_release(&new, &fleet.key).await.unwrap_err();
@@ -110,6 +111,7 @@ async fn a_draft_is_no_release_until_all_of_it_is_sealed(pool: PgPool) {
         author,
         closures: BTreeMap::new(),
         manifest: None,
+        name: None,
     };
     let draft = store.create_draft(&about).await.unwrap();
     assert_eq!(
@@ -172,6 +174,7 @@ async fn a_draft_is_its_authors_alone_and_old_ones_make_room(pool: PgPool) {
         author,
         closures: BTreeMap::new(),
         manifest: None,
+        name: None,
     };
     let draft = fleet.store.create_draft(&about(fleet.author.id)).await.unwrap();
     let page = [("prod-0".parse().unwrap(), closure("prod-0", 1))].into();

@@ -56,7 +56,10 @@ async fn a_rollout_has_a_step_for_every_host_of_its_waves(pool: PgPool) {
         ("rollout.created", Some("staging"))
     );
     assert!(
-        events[0].event.cause_text().ends_with("to 5 hosts in 5 waves"),
+        events[0]
+            .event
+            .cause_text()
+            .ends_with("to 5 hosts in 5 waves (#1)"),
         "{}",
         events[0].event.cause
     );
@@ -213,15 +216,16 @@ async fn one_open_rollout_an_environment_under_a_race(options: PgPoolOptions, co
     for task in tasks {
         match task.await.unwrap() {
             Ok(id) => made.push(id),
-            Err(StoreError::EnvironmentBusy { environment, rollout }) => refused.push((environment, rollout)),
+            Err(StoreError::EnvironmentBusy { environment, number }) => refused.push((environment, number)),
             Err(error) => panic!("{error:?}"),
         }
     }
     assert_eq!((made.len(), refused.len()), (1, 7));
+    let open = fleet.store.get_rollout(made[0]).await.unwrap().summary.number;
     assert!(
         refused
             .iter()
-            .all(|(name, id)| *name == fleet.environment.name && *id == made[0])
+            .all(|(name, number)| *name == fleet.environment.name && Some(*number) == open)
     );
     wide.close().await;
 

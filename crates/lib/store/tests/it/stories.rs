@@ -160,6 +160,7 @@ impl SimControlPlane for Postgres {
             author: self.author.id,
             closures: closures.collect(),
             manifest: None,
+            name: None,
         };
         let id = self.runtime.block_on(async {
             let release = self.store.create_release(&release, &self.key).await.unwrap();
@@ -173,6 +174,7 @@ impl SimControlPlane for Postgres {
                 not_before: None,
                 override_freeze: None,
                 traceparent: None,
+                narrowed: false,
             };
             self.store.create_rollout(&new, &self.key).await.unwrap()
         });

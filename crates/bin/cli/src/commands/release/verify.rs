@@ -1,6 +1,7 @@
 //! `slipway release verify`: whether a manifest counts, by keys of one's own.
 
 use serde::Serialize;
+use slipway_domain::Reference;
 use slipway_release::{ReleaseKeys, SignedManifest};
 
 use super::sign;
@@ -28,7 +29,9 @@ pub(super) async fn run(context: &Context, args: VerifyReleaseArgs) -> Result<()
     let signed = find(context, &args).await?;
     let refused = |why: String| CliFailure::not_verified(why);
     let (manifest, key) = signed.verify(&keys).map_err(|error| refused(error.to_string()))?;
-    if let Some(told) = args.id.filter(|told| *told != manifest.id) {
+    if let Some(Reference::Id(told)) = args.id.as_ref()
+        && *told != manifest.id
+    {
         return Err(refused(format!(
             "the API hands out the manifest of release {} for {told}",
             manifest.id
@@ -66,7 +69,7 @@ pub(super) async fn run(context: &Context, args: VerifyReleaseArgs) -> Result<()
     };
     context.output.show(&verified, || {
         format!(
-            "good: release {}, number {} of {}, for {}, until {}\nsigned with the {}\nmanifest {}\n",
+            "good: release {}, manifest number {} of {}, for {}, until {}\nsigned with the {}\nmanifest {}\n",
             verified.release,
             verified.number,
             verified.environment,
@@ -79,7 +82,7 @@ pub(super) async fn run(context: &Context, args: VerifyReleaseArgs) -> Result<()
 }
 
 async fn find(context: &Context, args: &VerifyReleaseArgs) -> Result<SignedManifest, CliFailure> {
-    if let Some(id) = args.id {
+    if let Some(id) = &args.id {
         let answer = context.client()?.release_manifest(id).await?;
         return Ok(SignedManifest {
             manifest: answer.manifest,

@@ -6,6 +6,7 @@ use slipway_domain::HostName;
 use slipway_domain::labels::CLUSTER_LABEL;
 use slipway_wire::rollout::{PlannedHost, RolloutPlan};
 
+use crate::names;
 use crate::output::Output;
 use crate::table::{Cell, Table};
 use crate::text::{clean, count};
@@ -15,8 +16,9 @@ pub(super) fn text(plan: &RolloutPlan, output: &Output) -> String {
     let waves = plan.groups.iter().flat_map(|group| &group.waves);
     let hosts: usize = waves.clone().map(|wave| wave.hosts.len()).sum();
     let mut text = format!(
-        "{}: {} in {}, of which at most {} out at once\n",
+        "{} to release {}: {} in {}, of which at most {} out at once\n",
         plan.environment,
+        names::release(plan.release, plan.release_label.as_ref()),
         count(hosts, "host"),
         count(waves.count(), "wave"),
         plan.max_unavailable

@@ -236,6 +236,7 @@ async fn start(client: &Client, environment: &str, agents: &[Agent], version: u3
             nar_hash: Some("sha256-AAAA".to_owned()),
         },
         message: Some(format!("version {version}")),
+        name: None,
     };
     let release = client.create_release(&release).await?.id;
     let environment: EnvironmentName = environment.parse()?;
@@ -243,7 +244,7 @@ async fn start(client: &Client, environment: &str, agents: &[Agent], version: u3
     let strategy = (environment.as_str() != "prod").then(Strategy::default);
     let rollout = CreateRollout {
         environment,
-        release,
+        release: release.into(),
         strategy,
         not_before: None,
         override_freeze: None,

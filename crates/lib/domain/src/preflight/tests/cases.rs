@@ -63,7 +63,7 @@ pub(super) const CASES: &[Case] = &[
         plan(s, section::REBOOT, 1);
     }),
     ("reboot", Unknown, "not known", |s| s.release.plans.clear()),
-    ("open-rollout", Blocking, "rollout 7 is under way", |s| {
+    ("open-rollout", Blocking, "rollout #7 is under way", |s| {
         s.environment.open_rollout = Some("7".to_owned());
     }),
     ("window", Blocking, "waits until 2027", |s| {

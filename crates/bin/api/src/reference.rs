@@ -1,0 +1,113 @@
+//! Which release or rollout a request means.
+//!
+//! The guard of a route finds it once, before it asks whether the caller may, and the handler gets what was allowed. If each
+//! looked for itself, `latest` could be another one by then.
+
+use std::str::FromStr;
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use http::request::Parts;
+use slipway_domain::reference::Referable;
+use slipway_domain::{EnvironmentName, Reference, ReleaseId, ReleaseRef, RolloutId};
+use slipway_store::StoreError;
+use slipway_wire::problem::FieldProblem;
+
+use crate::access::Subjects;
+use crate::auth::RequestContext;
+use crate::error::{ApiError, Result};
+use crate::state::App;
+
+/// What the path of a request means.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Meant {
+    /// This release.
+    Release(ReleaseId),
+    /// This rollout.
+    Rollout(RolloutId),
+    /// The route is not about one of these.
+    Other,
+}
+
+impl Meant {
+    /// Reads the parameter of the path and looks for what it means.
+    pub(crate) async fn of(app: &App, subject: Subjects, path: Option<&RawPathParams>) -> Result<Self> {
+        let Some((name, value)) = path.and_then(|path| path.iter().next()) else {
+            return Ok(Self::Other);
+        };
+        Ok(match subject {
+            Subjects::Release => Self::Release(app.store.resolve_release(&read(name, value)?).await?),
+            Subjects::Rollout => Self::Rollout(app.store.resolve_rollout(&read(name, value)?).await?),
+            _ => Self::Other,
+        })
+    }
+}
+
+fn read<Id: Referable>(name: &str, value: &str) -> Result<Reference<Id>> {
+    Reference::from_str(value).map_err(|error| {
+        let field = FieldProblem {
+            field: name.to_owned(),
+            detail: error.to_string(),
+        };
+        ApiError::Malformed(field.detail.clone(), vec![field])
+    })
+}
+
+impl RequestContext {
+    /// The release that a body or a query means. `latest` and `previous` are of the environment, if they name no other.
+    pub(crate) async fn release_in(
+        &self,
+        environment: &EnvironmentName,
+        given: &ReleaseRef,
+    ) -> Result<ReleaseId> {
+        let given = given.clone().or_in(environment);
+        self.store
+            .resolve_release(&given)
+            .await
+            .map_err(|error| match error {
+                // Such a token does not see other environments' releases.
+                StoreError::Ambiguous { what, beginning, .. } if self.caller.limits.hides() => {
+                    StoreError::Ambiguous {
+                        what,
+                        beginning,
+                        candidates: Vec::new(),
+                    }
+                    .into()
+                }
+                error => error.into(),
+            })
+    }
+}
+
+/// The release of the path.
+#[derive(Debug)]
+pub(crate) struct ReleaseParam(pub(crate) ReleaseId);
+
+/// The rollout of the path.
+#[derive(Debug)]
+pub(crate) struct RolloutParam(pub(crate) RolloutId);
+
+impl<S: Send + Sync> FromRequestParts<S> for ReleaseParam {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        match parts.extensions.get() {
+            Some(Meant::Release(id)) => Ok(Self(*id)),
+            _ => Err(ApiError::Internal(
+                "the route is not declared as one of a release".into(),
+            )),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for RolloutParam {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        match parts.extensions.get() {
+            Some(Meant::Rollout(id)) => Ok(Self(*id)),
+            _ => Err(ApiError::Internal(
+                "the route is not declared as one of a rollout".into(),
+            )),
+        }
+    }
+}
