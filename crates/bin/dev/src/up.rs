@@ -154,7 +154,12 @@ async fn register_releases(run: &Run, checkout: &Path, stack: &DevStack) -> Resu
 
 fn text(addresses: &Addresses, stack: &DevStack) -> String {
     let cli = stack.binaries.cli.display();
-    let name = |index: usize| addresses.releases.get(index).map_or("", |(name, _)| name.as_str());
+    let name = |index: usize| {
+        addresses
+            .releases
+            .get(index)
+            .map_or("", |(name, _)| name.as_str())
+    };
     let services: String = stack.hosts.iter().fold(String::new(), |mut text, host| {
         let _ = std::fmt::Write::write_fmt(
             &mut text,

@@ -1,5 +1,5 @@
-//! How people say which release or rollout they mean: by its number, its name, the beginning of its id, or where it
-//! stands in the order of its environment.
+//! How people say which release or rollout they mean: by its number, its name or the beginning of its id. Or they say
+//! where it stands in the order of its environment.
 //!
 //! What a text can mean follows from the text alone, so it never changes with what there is. Digits are a number. Four or
 //! more hex digits are the beginning of an id. A name is refused if it could be read as one of these.

@@ -87,8 +87,8 @@ impl Store {
         .await
     }
 
-    /// The newest release at all, or the newest that could be rolled out in an environment: it has a closure for a host there,
-    /// and no other environment's manifest.
+    /// The newest release at all, or the newest that could be rolled out in an environment. Such a one has a closure for a
+    /// host there, and no other environment's manifest.
     async fn latest_release(
         &self,
         environment: Option<EnvironmentId>,
@@ -110,8 +110,8 @@ impl Store {
         .await
     }
 
-    /// What the environment ran before what it runs: the release of the newest rollout that succeeded for the whole of it,
-    /// but for the present release.
+    /// What the environment ran before what it runs. It is the release of the newest rollout that succeeded for the whole of
+    /// it, but for the present release.
     async fn previous_release(&self, environment: EnvironmentId) -> Result<Option<ReleaseId>, StoreError> {
         bounded(async {
             Ok(sqlx::query_scalar!(

@@ -31,7 +31,7 @@ pub(super) async fn show(ui: Ui, Path(id): Path<String>, RawQuery(query): RawQue
 fn wish(environment: EnvironmentName, release: ReleaseId) -> CreateRollout {
     CreateRollout {
         environment,
-        release,
+        release: release.into(),
         strategy: None,
         not_before: None,
         override_freeze: None,
