@@ -12,7 +12,10 @@ let
   externalPath = import ../nix/lib/external-path.nix { inherit lib; };
 in
 {
-  imports = [ ./stack ];
+  imports = [
+    ./messages.nix
+    ./stack
+  ];
 
   options.services.slipway.controlPlane = {
     enable = lib.mkEnableOption "a Slipway control plane: the stack `slipway`, with its database, cache and proxy";

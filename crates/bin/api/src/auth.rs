@@ -197,9 +197,14 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// A new token and its hash.
 pub(crate) fn new_token() -> Result<(TokenSecret, TokenHash)> {
+    random_bytes().map(|bytes| token_of(&bytes))
+}
+
+/// Bytes that nobody can guess.
+pub(crate) fn random_bytes() -> Result<[u8; TOKEN_BYTES]> {
     let mut bytes = [0; TOKEN_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| ApiError::Internal(Box::new(error)))?;
-    Ok(token_of(&bytes))
+    Ok(bytes)
 }
 
 /// The token of these bytes and its hash.

@@ -310,6 +310,10 @@ impl From<StoreError> for ApiError {
                     "principal" => "; `slipway principal list` shows those that there are",
                     "token" => "; `slipway token list` shows those that there are",
                     "freeze" => ", or it is over; `slipway env show ENV` shows those that there are",
+                    "destination" => "; `slipway destination list` shows those that there are",
+                    "delivery" => {
+                        ", or it was forgotten; `slipway destination deliveries NAME` shows those that there are"
+                    }
                     "draft" => ", or it was sealed, or forgotten after a day; begin another",
                     _ => "",
                 };
@@ -321,6 +325,9 @@ impl From<StoreError> for ApiError {
             | E::NotRetired { .. }
             | E::EnvironmentInUse { .. }
             | E::TooManyFreezes { .. }
+            | E::TooManyDestinations { .. }
+            | E::DestinationDisabled { .. }
+            | E::NotDead { .. }
             | E::NoDrift { .. }
             | E::NotReleased { .. }
             | E::LabelsChanged { .. }

@@ -4,6 +4,8 @@
 //! request again, with the same key. The id of what is made follows from the key, the token, the path and the body. So
 //! the database refuses a second one, and nobody has to remember keys.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::request::Parts;
 use http::{HeaderMap, Method};
 use serde::Serialize;
@@ -11,6 +13,7 @@ use slipway_domain::digest::{Digest, Digester};
 use slipway_store::{StoreError, TokenHash};
 use slipway_wire::access::TokenSecret;
 use slipway_wire::header::IDEMPOTENCY_KEY;
+use slipway_wire::message::Confidential;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use uuid::Uuid;
@@ -132,6 +135,12 @@ impl Once {
     pub(crate) fn token(&self) -> Result<(TokenSecret, TokenHash)> {
         self.token
             .map_or_else(auth::new_token, |bytes| Ok(auth::token_of(&bytes)))
+    }
+
+    /// The secret that signs what goes to a new webhook: the same one each time.
+    pub(crate) fn signing_secret(&self) -> Result<Confidential> {
+        let bytes = self.token.map_or_else(auth::random_bytes, Ok)?;
+        Ok(Confidential::new(format!("whsec_{}", STANDARD.encode(bytes))))
     }
 
     /// Answers with what an earlier request of this key made, or makes it.

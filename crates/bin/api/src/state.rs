@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use slipway_domain::StoreDir;
-use slipway_settings::{ApiSettings, TrustedProxies};
+use slipway_settings::{ApiSettings, Networks, TrustedProxies};
 use slipway_store::{AuditKey, Store};
 use slipway_wake::Wake;
 use tokio_util::sync::CancellationToken;
@@ -41,6 +41,10 @@ pub struct Shared {
     pub(crate) store_dir: StoreDir,
     pub(crate) request_timeout: Duration,
     pub(crate) trusted_proxies: TrustedProxies,
+    /// Networks that are not public to which messages may go.
+    pub(crate) message_networks: Networks,
+    /// Whether e-mail has a server.
+    pub(crate) sends_mail: bool,
     pub(crate) checks: Checks,
 }
 
@@ -64,6 +68,8 @@ impl Shared {
             store_dir,
             request_timeout: settings.api.request_timeout,
             trusted_proxies: settings.api.trusted_proxies.clone(),
+            message_networks: settings.messages.networks.clone(),
+            sends_mail: settings.mail.host.is_some(),
             checks: Checks::default(),
             store,
             wake,

@@ -7,6 +7,7 @@
 
 mod access;
 mod fleet;
+mod messages;
 mod number;
 mod release;
 mod rollout;
@@ -19,6 +20,7 @@ use slipway_domain::{EnvironmentName, ReleaseRef};
 
 pub use access::{AnchorArgs, AuditCommand, Login, PrincipalCommand, TokenCommand};
 pub use fleet::{EnvChange, EnvCommand, HostCommand, StrategyArgs};
+pub use messages::{CreateDestinationArgs, DestinationCommand, SetDestinationArgs};
 pub use release::{CreateReleaseArgs, ManifestArgs, ReleaseCommand, SourceArgs, VerifyReleaseArgs};
 pub use rollout::{Approval, HostArgs, Order, RolloutArg, RolloutCommand, WatchArgs};
 pub use verify::VerifyArgs;
@@ -126,6 +128,9 @@ pub enum SlipwayCommand {
     /// People and machines that may use the API
     #[command(subcommand)]
     Principal(PrincipalCommand),
+    /// Destinations of messages: webhooks, chats and e-mail
+    #[command(subcommand, visible_alias = "webhook")]
+    Destination(DestinationCommand),
     /// The log of every change, and the proof that it is whole
     #[command(subcommand)]
     Audit(AuditCommand),

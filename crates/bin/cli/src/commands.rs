@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod destination;
 mod diff;
 mod environment;
 mod flake;
@@ -51,6 +52,7 @@ pub async fn run(context: &Context, command: SlipwayCommand) -> Result<Exit, Cli
         SlipwayCommand::Diff { release, other } => diff::run(context, &release, other.as_ref()).await?,
         SlipwayCommand::Token(command) => access::token(context, command).await?,
         SlipwayCommand::Principal(command) => access::principal(context, command).await?,
+        SlipwayCommand::Destination(command) => return destination::run(context, command).await,
         SlipwayCommand::Audit(command) => return audit::run(context, command).await,
         SlipwayCommand::Completions { shell } => {
             let mut script = Vec::new();

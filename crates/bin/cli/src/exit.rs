@@ -45,7 +45,7 @@ exits! {
     TimeUp = 14,
     /// `audit verify`, `audit head`, `audit anchor`: the chain of events is not whole, or not as it was noted down.
     AuditBroken = 20,
-    /// `verify`, `release verify`: something failed. `preflight`: something blocks.
+    /// `verify`, `release verify`, `destination test`: something failed. `preflight`: something blocks.
     VerifyFailed = 30,
     /// `verify`, `preflight --strict`: nothing failed, but something could not be checked.
     NotVerified = 31,

@@ -15,7 +15,8 @@ use slipway_dev::run::Run;
 use slipway_dev::stack::binaries::Binaries;
 use slipway_dev::stack::hosts::{DevHost, strategy};
 use slipway_dev::stack::{DevStack, ENVIRONMENT};
-use slipway_domain::RolloutState;
+use slipway_domain::{DestinationKind, RolloutState};
+use slipway_wire::message::{Confidential, CreateDestination};
 use slipway_wire::release::{CreateRelease, Source};
 use slipway_wire::rollout::CreateRollout;
 
@@ -89,6 +90,20 @@ async fn every_metric_is_in_the_table_and_every_one_of_the_table_is_there() {
     // So that a failed login was counted.
     let stranger = slipway_dev::stack::client(&stack.nginx, Some("slw_nobody".to_owned().into())).unwrap();
     stranger.all_hosts(None).await.unwrap_err();
+
+    // So that a message was tried. There is no such receiver.
+    let destination = CreateDestination {
+        name: "nobody".parse().unwrap(),
+        kind: DestinationKind::Standard,
+        url: Some(Confidential::new("https://no-such-name.invalid/".to_owned())),
+        room: None,
+        token: None,
+        recipients: Vec::new(),
+        environments: Vec::new(),
+        messages: Vec::new(),
+    };
+    stack.api.create_destination(&destination).await.unwrap();
+    stack.api.test_destination(&destination.name).await.unwrap();
 
     let table = documented(&checkout.join("docs/metrics.md"));
     // Both workers are asked: one of them drove the rollout.

@@ -1,8 +1,9 @@
-//! Metrics with a series for each host and each waiting rollout. Ones that are gone have none.
+//! Metrics with a series for each host, each waiting rollout and each destination. Ones that are gone have none.
 
 use slipway_domain::Timestamp;
 use slipway_store::audit::{AuditWalk, Walk};
 use slipway_store::fleet::{Waiting, WatchedFleet};
+use slipway_store::messages::Backlog;
 use slipway_telemetry::Family;
 
 /// Every family, in the order of [`of`].
@@ -18,6 +19,10 @@ struct Families {
     verified_at: Family,
     swept_at: Family,
     events: Family,
+    undelivered: Family,
+    oldest: Family,
+    dead: Family,
+    disabled: Family,
 }
 
 impl Families {
@@ -64,6 +69,22 @@ impl Families {
                 "slipway_audit_verified_events",
                 "The number of the last event that was checked and right.",
             ),
+            undelivered: Family::gauge(
+                "slipway_deliveries_waiting",
+                "Messages that a destination has not taken yet.",
+            ),
+            oldest: Family::gauge(
+                "slipway_delivery_waiting_seconds",
+                "How long the oldest message that a destination has not taken yet has waited; 0: there is none.",
+            ),
+            dead: Family::gauge(
+                "slipway_deliveries_dead",
+                "Messages that a destination did not take in a day, and that are sent no more unless somebody replays them.",
+            ),
+            disabled: Family::gauge(
+                "slipway_destination_disabled",
+                "1 when a destination gets no messages.",
+            ),
         }
     }
 
@@ -80,6 +101,10 @@ impl Families {
             self.verified_at,
             self.swept_at,
             self.events,
+            self.undelivered,
+            self.oldest,
+            self.dead,
+            self.disabled,
         ]
     }
 }
@@ -90,7 +115,12 @@ pub(crate) fn empty() -> Vec<Family> {
 }
 
 /// What was seen at `now`.
-pub(crate) fn of(fleet: &WatchedFleet, walks: &[AuditWalk], now: Timestamp) -> Vec<Family> {
+pub(crate) fn of(
+    fleet: &WatchedFleet,
+    walks: &[AuditWalk],
+    backlogs: &[Backlog],
+    now: Timestamp,
+) -> Vec<Family> {
     let mut all = Families::new();
     for rollout in &fleet.waiting {
         let id = rollout.rollout.to_string();
@@ -143,6 +173,16 @@ pub(crate) fn of(fleet: &WatchedFleet, walks: &[AuditWalk], now: Timestamp) -> V
             #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
             events.push(&[], walk.number as f64);
         }
+    }
+    for backlog in backlogs {
+        let labels = [
+            ("destination", backlog.destination.as_str()),
+            ("kind", backlog.kind.as_str()),
+        ];
+        all.undelivered.push(&labels, backlog.waiting.into());
+        all.oldest.push(&labels, backlog.oldest_seconds);
+        all.dead.push(&labels, backlog.dead.into());
+        all.disabled.push(&labels, truth(!backlog.enabled));
     }
     all.all()
 }

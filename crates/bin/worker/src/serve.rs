@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use slipway_messages::{Limits, Messenger, Outbox};
 use slipway_settings::{SettingsSource, WorkerSettings};
 use slipway_store::Store;
 use slipway_store::audit::AuditKey;
+use slipway_store::messages::Lasting;
 use slipway_store::schema::SchemaState;
 use slipway_telemetry::{Lifecycle, Shutdown, error_chain};
 use slipway_wake::Wake;
@@ -33,7 +35,16 @@ async fn run_async(source: &SettingsSource, settings: WorkerSettings) -> anyhow:
     slipway_worker::describe_metrics();
     slipway_store::describe_metrics();
     slipway_wake::describe_metrics();
+    slipway_messages::describe_metrics();
     let store = Store::connect(&settings.database, "slipway-worker");
+    let mail = (&settings.mail, &settings.mail_password);
+    let messenger = Messenger::new(
+        &settings.messages,
+        settings.app.public_url.as_ref(),
+        mail,
+        Limits::default(),
+    )
+    .context("cannot send messages")?;
     let (watched, pool) = (Watched::default(), store.clone());
     metrics.before_scrape(move || pool.record_pool());
     let shown = watched.clone();
@@ -53,6 +64,8 @@ async fn run_async(source: &SettingsSource, settings: WorkerSettings) -> anyhow:
     let id = format!("{}-{}", std::process::id(), uuid::Uuid::now_v7());
     let key = AuditKey::new(&settings.app.secret_key, &settings.app.earlier_keys);
     lifecycle.spawn(watched.run(store.clone(), key.clone(), lifecycle.soft()));
+    let outbox = Outbox::new(store.clone(), key.clone(), messenger, lasting(&settings));
+    lifecycle.spawn(outbox.run(lifecycle.soft()));
     let mut driver = Driver::new(store.clone(), wake, key, id.clone());
     if database_was_away {
         driver = driver.after_an_absence();
@@ -65,6 +78,15 @@ async fn run_async(source: &SettingsSource, settings: WorkerSettings) -> anyhow:
     }
     store.close().await;
     Ok(())
+}
+
+/// What people are told of although it is no event.
+fn lasting(settings: &WorkerSettings) -> Lasting {
+    let minutes = |minutes: u32| minutes.saturating_mul(60);
+    Lasting {
+        silent_seconds: Some(minutes(settings.messages.silent_minutes)).filter(|seconds| *seconds > 0),
+        remind_seconds: minutes(settings.messages.approval_minutes),
+    }
 }
 
 /// Waits for the database, and refuses a schema that is not this program's. Says whether the database was away, and nothing

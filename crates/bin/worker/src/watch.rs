@@ -89,5 +89,6 @@ async fn look(store: &Store, key: &AuditKey) -> Result<Vec<Family>, StoreError> 
         }
     }
     let (fleet, walks) = (store.watch_fleet().await?, store.audit_walks(key).await?);
-    Ok(families::of(&fleet, &walks, store.now().await?))
+    let backlogs = store.delivery_backlogs().await?;
+    Ok(families::of(&fleet, &walks, &backlogs, store.now().await?))
 }

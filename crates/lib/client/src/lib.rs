@@ -8,7 +8,6 @@
 //! | [`api`] | one method a route |
 //! | [`backoff`] | how long to wait before asking again |
 //! | [`error`] | what can go wrong, in words for people, and whether trying again can help |
-//! | [`webhook`] | signed messages to others' servers |
 //! | `testing` | with the feature of that name: a scripted API for tests |
 //!
 //! Every request has a time limit. A request that fails is tried again for [`RETRY_FOR`] while the API cannot answer, such as
@@ -22,16 +21,17 @@ pub mod client;
 pub mod error;
 #[cfg(feature = "testing")]
 pub mod testing;
-pub mod webhook;
+mod webhook;
 
 mod cause;
+mod destinations;
 mod once;
 
 pub use backoff::RetryBackoff;
 pub use builder::{ClientBuilder, RETRY_FOR, install_crypto_provider};
 pub use client::{Client, RawResponse};
 pub use error::{ClientError, UnreachableCause};
-pub use webhook::{WebhookMessage, WebhookSecret};
+pub use slipway_webhook::{WebhookMessage, WebhookSecret};
 
 /// Begins a client for the API at this address, such as `https://slipway.example.com`.
 ///

@@ -7,8 +7,9 @@ use sqlx::{Decode, Postgres, Type};
 
 use crate::snapshot::{CommandKind, RevertScope};
 use crate::{
-    Calendar, EnvironmentName, EnvironmentRoles, Hold, HostName, PrincipalName, ReleaseName, Role,
-    RolloutState, StepState, StorePath, Strategy, TokenLimits,
+    Calendar, DeliveryState, DestinationKind, DestinationName, EnvironmentName, EnvironmentRoles, Hold,
+    HostName, MessageKind, PrincipalName, ReleaseName, Role, RolloutState, StepState, StorePath, Strategy,
+    TokenLimits,
 };
 
 macro_rules! text_columns {
@@ -43,8 +44,12 @@ macro_rules! text_columns {
 
 text_columns!(
     CommandKind,
+    DeliveryState,
+    DestinationKind,
+    DestinationName,
     EnvironmentName,
     HostName,
+    MessageKind,
     PrincipalName,
     ReleaseName,
     RevertScope,

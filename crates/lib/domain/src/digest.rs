@@ -26,6 +26,12 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// Its bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Enough of it to tell it from others, for people.
     #[must_use]
     pub fn short(&self) -> String {

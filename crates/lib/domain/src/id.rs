@@ -78,6 +78,8 @@ id!(v7 /** A person or a machine that may use the API. */ PrincipalId, "principa
 id!(v7 /** A token; not the token's secret. */ TokenId, "token");
 id!(v7 /** An operator's command to a rollout. */ CommandId, "command");
 id!(v7 /** A freeze of an environment. */ FreezeId, "freeze");
+id!(v7 /** A destination of messages. */ DestinationId, "destination");
+id!(/** A message to a destination; the same each time that it is sent. */ DeliveryId, "delivery");
 id!(/** One try of a step on its host. */ AttemptId, "attempt");
 
 impl AttemptId {

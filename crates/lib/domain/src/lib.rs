@@ -24,6 +24,7 @@
 //! | [`preflight`] | what stands in the way of a rollout, by facts |
 //! | [`event`], [`digest`] | the audit log's entries and their hash chain, and digests of what they decide |
 //! | [`role`], [`rights`] | who may do what, and where |
+//! | [`message`] | what people are told of, and where messages may go |
 //! | [`trace`] | the place of a piece of work in a trace over several processes |
 
 pub mod agent;
@@ -41,6 +42,7 @@ pub mod host_plan;
 pub mod id;
 pub mod labels;
 pub mod lives;
+pub mod message;
 pub mod name;
 pub mod named;
 pub mod plan;
@@ -59,10 +61,12 @@ pub use calendar::{Calendar, Freeze, Hold, Timing, Window};
 pub use facts::HostFacts;
 pub use host_plan::{HostPlan, PlanReport};
 pub use id::{
-    AttemptId, CommandId, EnvironmentId, FreezeId, HostId, PrincipalId, ReleaseId, RolloutId, StepId, TokenId,
+    AttemptId, CommandId, DeliveryId, DestinationId, EnvironmentId, FreezeId, HostId, PrincipalId, ReleaseId,
+    RolloutId, StepId, TokenId,
 };
 pub use labels::Labels;
-pub use name::{EnvironmentName, HostName, NameError, PrincipalName};
+pub use message::{DeliveryState, DestinationKind, MessageKind};
+pub use name::{DestinationName, EnvironmentName, HostName, NameError, PrincipalName};
 pub use reference::{Reference, ReleaseName, ReleaseRef, RolloutRef};
 pub use rights::{EnvironmentRoles, Rights, TokenCommand, TokenLimits};
 pub use role::Role;

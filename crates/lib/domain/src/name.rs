@@ -1,4 +1,4 @@
-//! Names that people give: of hosts, environments and principals.
+//! Names that people give: of hosts, environments, principals and destinations.
 
 use crate::checked::checked_text;
 
@@ -46,6 +46,7 @@ macro_rules! name {
 name!(/** A host's name, unique in the whole control plane. */ HostName, "host");
 name!(/** An environment's name, such as `prod`. */ EnvironmentName, "environment");
 name!(/** A principal's name, such as `admin` or `ci`. */ PrincipalName, "principal");
+name!(/** A destination's name, such as `on-call`. */ DestinationName, "destination");
 
 #[cfg(test)]
 mod tests {

@@ -41,6 +41,8 @@ named! {
         Principal = "principal",
         /// Make and revoke tokens.
         Token = "token",
+        /// Make, change, test and delete destinations of messages, and replay deliveries.
+        Destination = "destination",
     }
 }
 

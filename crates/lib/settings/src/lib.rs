@@ -42,12 +42,13 @@ pub use error::{SettingsError, SettingsErrors};
 pub use process::{AgentSettings, ApiSettings, LocalSettings, MigrateSettings, WorkerSettings};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use sections::{
-    AdminSettings, AgentSection, ApiSection, AppSettings, DatabaseSettings, LogSettings, MetricsSettings,
-    OtelSettings, PlaneSection, RedisSettings, RedisTls, SentrySettings,
+    AdminSettings, AgentSection, ApiSection, AppSettings, DatabaseSettings, LogSettings, MailPassword,
+    MailSettings, MessageSettings, MetricsSettings, OtelSettings, PlaneSection, RedisSettings, RedisTls,
+    SentrySettings,
 };
 pub use source::{Origin, SettingsSource};
 pub use values::{
-    AgentBootLoader, AgentRunner, AppEnv, DatabaseHost, LogFormat, OtlpHeaders, RedisServer, SecretKey,
-    SslMode, TrustedProxies,
+    AgentBootLoader, AgentRunner, AppEnv, DatabaseHost, LogFormat, Networks, OtlpHeaders, RedisServer,
+    SecretKey, SmtpTls, SslMode, TrustedProxies,
 };
 pub use variable::{Process, Variable};

@@ -2,8 +2,9 @@
 
 use crate::reader::SectionReader;
 use crate::{
-    AdminSettings, AgentSection, ApiSection, AppSettings, DatabaseSettings, LogSettings, MetricsSettings,
-    OtelSettings, PlaneSection, RedisSettings, SentrySettings, SettingsErrors, SettingsSource,
+    AdminSettings, AgentSection, ApiSection, AppSettings, DatabaseSettings, LogSettings, MailPassword,
+    MailSettings, MessageSettings, MetricsSettings, OtelSettings, PlaneSection, RedisSettings,
+    SentrySettings, SettingsErrors, SettingsSource,
 };
 
 macro_rules! process {
@@ -38,6 +39,8 @@ process! {
         api: ApiSection,
         database: DatabaseSettings,
         redis: Option<RedisSettings>,
+        messages: MessageSettings,
+        mail: MailSettings,
         metrics: MetricsSettings,
         log: LogSettings,
         otel: OtelSettings,
@@ -45,10 +48,13 @@ process! {
     }
 
     /// Everything that `slipway-worker run` reads.
-    struct WorkerSettings {
+    struct WorkerSettings where require_account(mail, mail_password) {
         app: AppSettings,
         database: DatabaseSettings,
         redis: Option<RedisSettings>,
+        messages: MessageSettings,
+        mail: MailSettings,
+        mail_password: MailPassword,
         metrics: MetricsSettings,
         log: LogSettings,
         otel: OtelSettings,
@@ -77,6 +83,29 @@ process! {
     struct MigrateSettings {
         database: DatabaseSettings,
         log: LogSettings,
+    }
+}
+
+/// An account has a name and a password.
+fn require_account(
+    reader: &mut SectionReader<'_>,
+    mail: Option<&MailSettings>,
+    password: Option<&MailPassword>,
+) {
+    let (Some(mail), Some(password)) = (mail, password) else {
+        return;
+    };
+    match (&mail.user, &password.password) {
+        (Some(_), None) => {
+            let cure = "set SMTP_PASSWORD or SMTP_PASSWORD_FILE, or leave SMTP_USER out where the server asks for none";
+            reader.fail("SMTP_USER", "has no password", cure);
+        }
+        (None, Some(_)) => reader.fail(
+            "SMTP_PASSWORD",
+            "belongs to no account",
+            "set SMTP_USER, or remove it",
+        ),
+        _ => {}
     }
 }
 

@@ -29,9 +29,11 @@ pub(crate) fn check(variable: &Variable, value: &str, fields: &Fields) -> Result
         "ADMIN_PASSWORD" if value.chars().count() < ADMIN_PASSWORD_CHARS => {
             wrong(&format!("is shorter than {ADMIN_PASSWORD_CHARS} characters"))
         }
-        "ADMIN_PASSWORD" | "DATABASE_PASSWORD" | "REDIS_PASSWORD" | "REDIS_SENTINEL_PASSWORD" => {
-            check_password(value, "")
-        }
+        "ADMIN_PASSWORD"
+        | "DATABASE_PASSWORD"
+        | "SMTP_PASSWORD"
+        | "REDIS_PASSWORD"
+        | "REDIS_SENTINEL_PASSWORD" => check_password(value, ""),
         "DATABASE_URL" | "REDIS_URL" => match fields.get("password") {
             Some(password) => {
                 let user = fields.get("user").or(fields.get("username"));

@@ -6,8 +6,8 @@ use url::Url;
 
 use crate::error::InvalidValue;
 use crate::values::{
-    Fields, Nodes, OtlpHeaders, SecretKey, TrustedProxies, is_label, is_name, is_plain_path,
-    parse_database_url, parse_redis_url,
+    Fields, Networks, Nodes, OtlpHeaders, SecretKey, TrustedProxies, is_label, is_mailbox, is_name,
+    is_plain_path, parse_database_url, parse_redis_url,
 };
 
 /// What values a variable takes.
@@ -33,6 +33,10 @@ pub(crate) enum ValueKind {
     RedisUrl,
     Sentinels,
     Networks,
+    /// Networks that are not public.
+    PrivateNetworks,
+    /// Who sends e-mail.
+    Mailbox,
     LogLevels,
     SentryDsn,
     Headers,
@@ -61,7 +65,8 @@ impl ValueKind {
             Self::DatabaseUrl => "postgres://user:password@host:port/name",
             Self::RedisUrl => "redis:// or rediss://user:password@host:port/db, or unix:///path?db=0",
             Self::Sentinels => "host:port, separated by commas",
-            Self::Networks => "IP networks, separated by commas, or `none`",
+            Self::Networks | Self::PrivateNetworks => "IP networks, separated by commas, or `none`",
+            Self::Mailbox => "an e-mail address, or `Name <address>`",
             Self::LogLevels => "info, or info,target=level",
             Self::SentryDsn => "https://key@host/project",
             Self::Headers => "name=value, separated by commas",
@@ -130,6 +135,9 @@ impl ValueKind {
             Self::Url => check_url(value),
             Self::Sentinels => Nodes::parse(value).map(drop),
             Self::Networks => TrustedProxies::parse(value).map(drop),
+            Self::PrivateNetworks => Networks::parse(value).map(drop),
+            Self::Mailbox if is_mailbox(value) => Ok(()),
+            Self::Mailbox => Err(self.wrong("is no address of e-mail", "give")),
             Self::LogLevels => check_levels(value),
             Self::SentryDsn => check_dsn(value),
             Self::Headers => OtlpHeaders::parse(value).map(drop),

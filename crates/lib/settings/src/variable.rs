@@ -30,6 +30,7 @@ pub(crate) const ALL: &[Process] = &[Process::Api, Process::Worker, Process::Age
 /// The control plane's.
 pub(crate) const PLANE: &[Process] = &[Process::Api, Process::Worker];
 pub(crate) const API: &[Process] = &[Process::Api];
+pub(crate) const WORKER: &[Process] = &[Process::Worker];
 pub(crate) const AGENT: &[Process] = &[Process::Agent];
 
 /// Everything there is to know of one variable.

@@ -3,7 +3,8 @@
 use slipway_domain::digest::Digest;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{
-    EnvironmentName, HostName, PrincipalName, ReleaseId, RolloutId, RolloutState, StorePath, Timestamp,
+    DeliveryId, DeliveryState, DestinationName, EnvironmentName, HostName, PrincipalName, ReleaseId,
+    RolloutId, RolloutState, StorePath, Timestamp,
 };
 use sqlx::error::DatabaseError;
 
@@ -285,6 +286,28 @@ pub enum StoreError {
     /// The parent token was revoked or has expired meanwhile.
     #[error("the token that asks for another is no longer good")]
     TokenEnded,
+    /// No more destinations fit.
+    #[error(
+        "there are {most} destinations, and there may be no more; delete one: slipway destination delete NAME"
+    )]
+    TooManyDestinations {
+        /// How many there may be.
+        most: i64,
+    },
+    /// A disabled destination gets nothing.
+    #[error("destination `{name}` is disabled; enable it: slipway destination set {name} --enabled true")]
+    DestinationDisabled {
+        /// Its name.
+        name: DestinationName,
+    },
+    /// Only what is dead is replayed.
+    #[error("the delivery {id} is {state}, and only a dead one is sent again")]
+    NotDead {
+        /// The delivery.
+        id: DeliveryId,
+        /// How far it is.
+        state: DeliveryState,
+    },
     /// The caller no longer has the right.
     #[error("`{name}` was disabled meanwhile")]
     ActorDisabled {

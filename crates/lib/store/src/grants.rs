@@ -10,7 +10,7 @@ use sqlx::{Acquire, PgConnection};
 use crate::StoreError;
 
 /// Every table with what api and worker do with it. A migration that adds one adds a line.
-const TABLES: [(&str, &str); 21] = [
+const TABLES: [(&str, &str); 25] = [
     ("environments", "SELECT, INSERT, UPDATE"),
     ("principals", "SELECT, INSERT, UPDATE"),
     ("hosts", "SELECT, INSERT, UPDATE"),
@@ -31,6 +31,10 @@ const TABLES: [(&str, &str); 21] = [
     ("event_head", "SELECT, UPDATE"),
     ("audit_walks", "SELECT, UPDATE"),
     ("workers", "SELECT, INSERT, UPDATE, DELETE"),
+    ("destinations", "SELECT, INSERT, UPDATE, DELETE"),
+    ("deliveries", "SELECT, INSERT, UPDATE, DELETE"),
+    ("message_cursor", "SELECT, UPDATE"),
+    ("conditions", "SELECT, INSERT, UPDATE, DELETE"),
     ("_sqlx_migrations", "SELECT"),
 ];
 

@@ -17,6 +17,7 @@
 //! | [`plans`] | what switches would change on hosts |
 //! | [`preflight`] | facts of hosts, and all that a preflight looks at |
 //! | [`worker`] | leases, snapshots and the one way in which states change |
+//! | [`messages`] | destinations, and the outbox of what goes there |
 //! | [`audit`] | the event chain |
 //!
 //! Queries are checked when this crate is compiled; `docs/database.md` says how.
@@ -29,6 +30,7 @@ mod connect;
 mod error;
 pub mod fleet;
 mod grants;
+pub mod messages;
 pub mod plans;
 mod pool;
 pub mod preflight;

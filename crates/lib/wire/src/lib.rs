@@ -12,6 +12,7 @@
 //! | [`plan`] | what releases change on hosts |
 //! | [`preflight`] | what stands in the way of a rollout |
 //! | [`audit`] | events and the head of their chain |
+//! | [`message`] | destinations of messages, and deliveries |
 //! | [`monitoring`] | health |
 //! | [`backup`] | the status page of backups, which is the exporter's and not the api's |
 //! | [`header`] | headers that requests may have |
@@ -28,6 +29,7 @@ pub mod fleet;
 pub mod header;
 pub mod kept;
 pub mod limits;
+pub mod message;
 pub mod monitoring;
 pub mod page;
 pub mod plan;

@@ -76,6 +76,20 @@ pub const ROLLOUT_COMMANDS: &str = "/api/v1/rollouts/{id}/commands";
 pub const EVENTS: &str = "/api/v1/events";
 /// `GET` (`AuditReport`): checks the whole chain and its seals on the server.
 pub const AUDIT_VERIFY: &str = "/api/v1/audit/verify";
+/// `GET` (`Page<Destination>`, by name), `POST` (`CreateDestination`, `DestinationCreated`).
+pub const DESTINATIONS: &str = "/api/v1/destinations";
+/// `GET` (`Destination`), `PATCH` (`UpdateDestination`, `Destination`); `DELETE` deletes it with its deliveries.
+pub const DESTINATION: &str = "/api/v1/destinations/{name}";
+/// `POST` (`{}`, `Delivery`): sends a test there.
+pub const DESTINATION_TEST: &str = "/api/v1/destinations/{name}/test";
+/// `GET` (`DeliveryQuery`, `Page<Delivery>`, the newest first): what was sent there, and what was not.
+pub const DELIVERIES: &str = "/api/v1/destinations/{name}/deliveries";
+/// `POST` (`{}`, `Replayed`, 200): sends what is dead there again.
+pub const DESTINATION_REPLAY: &str = "/api/v1/destinations/{name}/replay";
+/// `GET` (`Delivery`).
+pub const DELIVERY: &str = "/api/v1/deliveries/{id}";
+/// `POST` (`{}`, `Delivery`, 200): sends a dead one again.
+pub const DELIVERY_REPLAY: &str = "/api/v1/deliveries/{id}/replay";
 /// `POST` (`Observation`, `Instruction`): an agent's observation for its next instruction.
 pub const AGENT_SYNC: &str = "/api/v1/agent/sync";
 /// `GET` (`ReleaseManifest`): the manifest of a release that names the agent's host.

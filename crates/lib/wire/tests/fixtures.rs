@@ -25,6 +25,9 @@ use slipway_wire::fleet::{
     UpdateEnvironment, UpdateHost,
 };
 use slipway_wire::kept::{KeepRelease, KeptRelease, ReleaseRoots, RootsQuery};
+use slipway_wire::message::{
+    CreateDestination, Delivery, DeliveryQuery, DestinationCreated, Replayed, UpdateDestination,
+};
 use slipway_wire::monitoring::{Health, Status};
 use slipway_wire::page::{EnvironmentPageQuery, Page, PageQuery};
 use slipway_wire::plan::{ReleaseHostPlans, RolloutHostPlans};
@@ -50,9 +53,10 @@ const FIXTURES: [Fixture; 2] = [
 ];
 
 /// What people send: an unknown field is a typing error.
-const SENT: [(&str, FixtureReader); 25] = [
+const SENT: [(&str, FixtureReader); 28] = [
     ("AdoptHost", reader::<AdoptHost>),
     ("CreateCommand", reader::<CreateCommand>),
+    ("CreateDestination", reader::<CreateDestination>),
     ("CreateDraft", reader::<CreateDraft>),
     ("CreateEnvironment", reader::<CreateEnvironment>),
     ("CreateFreeze", reader::<CreateFreeze>),
@@ -62,6 +66,7 @@ const SENT: [(&str, FixtureReader); 25] = [
     ("CreateRollout", reader::<CreateRollout>),
     ("CreateSignedRelease", reader::<CreateSignedRelease>),
     ("CreateToken", reader::<CreateToken>),
+    ("DeliveryQuery", reader::<DeliveryQuery>),
     ("DraftPage", reader::<DraftPage>),
     ("EnvironmentPageQuery", reader::<EnvironmentPageQuery>),
     ("EventQuery", reader::<EventQuery>),
@@ -74,18 +79,21 @@ const SENT: [(&str, FixtureReader); 25] = [
     ("RolloutQuery", reader::<EnvironmentPageQuery>),
     ("RootsQuery", reader::<RootsQuery>),
     ("SealDraft", reader::<SealDraft>),
+    ("UpdateDestination", reader::<UpdateDestination>),
     ("UpdateEnvironment", reader::<UpdateEnvironment>),
     ("UpdateHost", reader::<UpdateHost>),
 ];
 
 /// What is stored or received: an unknown field is a newer program's.
-const RECEIVED: [(&str, FixtureReader); 40] = [
+const RECEIVED: [(&str, FixtureReader); 43] = [
     ("Assignment", reader::<Assignment>),
     ("AttemptReport", reader::<AttemptReport>),
     ("AuditReport", reader::<AuditReport>),
     ("BackupPage", reader::<BackupPage>),
     ("Calendar", reader::<Calendar>),
     ("CommandKind", reader::<CommandKind>),
+    ("Delivery", reader::<Delivery>),
+    ("DestinationCreated", reader::<DestinationCreated>),
     ("Draft", reader::<Draft>),
     ("Environment", reader::<Environment>),
     ("Event", reader::<Event>),
@@ -107,6 +115,7 @@ const RECEIVED: [(&str, FixtureReader); 40] = [
     ("ReleaseManifest", reader::<ReleaseManifest>),
     ("ReleaseRoots", reader::<ReleaseRoots>),
     ("ReleaseSummary", reader::<ReleaseSummary>),
+    ("Replayed", reader::<Replayed>),
     ("Role", reader::<Role>),
     ("Rollout", reader::<Rollout>),
     ("RolloutHostPlans", reader::<RolloutHostPlans>),
@@ -123,7 +132,7 @@ const RECEIVED: [(&str, FixtureReader); 40] = [
 ];
 
 /// Types that come only as a part of another, whose fixture holds them.
-const PARTS: [(&str, &str); 71] = [
+const PARTS: [(&str, &str); 79] = [
     ("ActivationPlan", "Instruction"),
     ("Actor", "NewEvent"),
     ("ArchiveProgress", "BackupPage"),
@@ -142,6 +151,10 @@ const PARTS: [(&str, &str); 71] = [
     ("ClusterMember", "Observation"),
     ("CutRest", "HostPlan"),
     ("Dependency", "Health"),
+    ("Confidential", "CreateDestination"),
+    ("DeliveryState", "Delivery"),
+    ("Destination", "DestinationCreated"),
+    ("DestinationKind", "CreateDestination"),
     ("Digest", "CreateCommand"),
     ("Drift", "Host"),
     ("EnvironmentRoles", "Principal"),
@@ -162,6 +175,10 @@ const PARTS: [(&str, &str); 71] = [
     ("ManifestRef", "Instruction"),
     ("ManifestSummary", "Release"),
     ("Memory", "Observation"),
+    ("Message", "Delivery"),
+    ("MessageData", "Delivery"),
+    ("MessageHost", "Delivery"),
+    ("MessageKind", "Delivery"),
     ("Offline", "Strategy"),
     ("OnFailure", "Strategy"),
     ("Outcome", "PreflightReport"),

@@ -1,6 +1,7 @@
 //! What requests are bounded by, put into the document from the constants that the handlers check against.
 
 use slipway_domain::labels::{MAX_LABEL_NAME, MAX_LABEL_VALUE, MAX_LABELS};
+use slipway_domain::message::address::MAX_URL_CHARS;
 use slipway_domain::preflight::CHECKS;
 use slipway_domain::reference::MAX_REFERENCE;
 use slipway_domain::strategy::{MAX_GROUPS, MAX_RETRIES, MAX_SECONDS};
@@ -8,6 +9,7 @@ use slipway_release::manifest::MAX_BYTES;
 use slipway_release::signature::MAX_SIGNATURE_BYTES;
 use slipway_release::signed::MAX_SIGNATURES;
 use slipway_wire::limits::{LABEL_CHARS, MESSAGE_CHARS};
+use slipway_wire::message::{MAX_RECIPIENT_CHARS, MAX_RECIPIENTS, MAX_ROOM_CHARS};
 use slipway_wire::page::MAX_LIMIT;
 use utoipa::Number;
 use utoipa::openapi::path::{Operation, Parameter};
@@ -53,6 +55,7 @@ const BOUNDS: &[(&str, &str, Bound)] = &[
     ("AdoptHost", "drift", Chars(DIGEST_CHARS)),
     ("AdoptHost", "reason", Chars(MESSAGE_CHARS)),
     ("KeepRelease", "reason", Chars(MESSAGE_CHARS)),
+    ("CreateDestination", "room", Chars(MAX_ROOM_CHARS)),
     ("CreateToken", "label", Chars(LABEL_CHARS)),
     ("CreateToken", "expires_in_days", Range(1, MAX_DAYS)),
     ("LoginRequest", "label", Chars(LABEL_CHARS)),
@@ -123,6 +126,21 @@ pub(super) fn describe(document: &mut OpenApi) {
         (signatures.min_items, signatures.max_items) = (Some(1), Some(MAX_SIGNATURES));
         let signature = text(|signature| signature.max_length = Some(MAX_SIGNATURE_BYTES));
         signatures.items = ArrayItems::RefOrSchema(Box::new(Schema::Object(signature).into()));
+    }
+    for schema in ["CreateDestination", "UpdateDestination"] {
+        if let Some(RefOr::T(Schema::Object(destination))) =
+            schemas(document).and_then(|all| all.get_mut(schema))
+            && let Some(RefOr::T(Schema::Array(recipients))) = destination.properties.get_mut("recipients")
+        {
+            recipients.max_items = Some(MAX_RECIPIENTS);
+            let recipient = text(|recipient| recipient.max_length = Some(MAX_RECIPIENT_CHARS));
+            recipients.items = ArrayItems::RefOrSchema(Box::new(Schema::Object(recipient).into()));
+        }
+    }
+    if let Some(RefOr::T(Schema::Object(secret))) =
+        schemas(document).and_then(|all| all.get_mut("Confidential"))
+    {
+        secret.max_length = Some(MAX_URL_CHARS);
     }
     if let Some(RefOr::T(Schema::Object(path))) = schemas(document).and_then(|all| all.get_mut("StorePath")) {
         path.pattern = Some(STORE_PATH.to_owned());

@@ -1,6 +1,9 @@
 //! The handlers, one file a resource.
 
 mod agent;
+mod deliveries;
+mod destination_checks;
+mod destinations;
 mod drafts;
 mod environments;
 mod events;
@@ -55,6 +58,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         plans::endpoints(),
         preflight::endpoints(),
         events::endpoints(),
+        destinations::endpoints(),
+        deliveries::endpoints(),
         agent::endpoints(),
         monitoring::endpoints(),
     ];

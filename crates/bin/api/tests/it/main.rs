@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod destinations;
 mod document;
 mod events;
 mod fleet;

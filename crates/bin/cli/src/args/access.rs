@@ -47,8 +47,8 @@ pub enum TokenCommand {
         environments: Vec<EnvironmentName>,
         /// Only for this command, besides reading; may be given several times
         ///
-        /// release, start, approve, pause, resume, revert, abort, override_freeze, freeze, host, environment, principal or
-        /// token
+        /// release, start, approve, pause, resume, revert, abort, override_freeze, freeze, host, environment, principal,
+        /// token or destination
         #[arg(long = "command", value_name = "COMMAND", value_parser = token_command)]
         commands: Vec<rights::TokenCommand>,
         /// Only where no other host is touched; may be given several times

@@ -8,6 +8,7 @@ mod anchor;
 mod arguments;
 mod audit;
 mod commands;
+mod destinations;
 mod diff;
 mod exits;
 mod flake;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 /// Direct arrows. A crate may also use everything that its arrows lead to: a user of the store may use the
 /// domain.
-const ARROWS: [(&str, &[&str]); 23] = [
+const ARROWS: [(&str, &[&str]); 25] = [
     ("slipway-text", &[]),
     ("slipway-domain", &["slipway-text"]),
     ("slipway-durable", &[]),
@@ -21,8 +21,14 @@ const ARROWS: [(&str, &[&str]); 23] = [
     ("slipway-telemetry", &["slipway-domain", "slipway-settings"]),
     ("slipway-store", &["slipway-settings", "slipway-wire"]),
     ("slipway-wake", &["slipway-domain", "slipway-settings"]),
-    ("slipway-client", &["slipway-wire"]),
+    ("slipway-webhook", &[]),
+    ("slipway-client", &["slipway-webhook", "slipway-wire"]),
     ("slipway-verify", &["slipway-client"]),
+    // The outbox is the store's.
+    (
+        "slipway-messages",
+        &["slipway-store", "slipway-telemetry", "slipway-webhook"],
+    ),
     (
         "slipway-host",
         &["slipway-durable", "slipway-process", "slipway-release"],
@@ -50,7 +56,7 @@ const ARROWS: [(&str, &[&str]); 23] = [
     ),
     (
         "slipway-worker",
-        &["slipway-store", "slipway-wake", "slipway-telemetry"],
+        &["slipway-messages", "slipway-wake", "slipway-telemetry"],
     ),
     // Telemetry as in every process; the store and Redis are the control plane's alone.
     (

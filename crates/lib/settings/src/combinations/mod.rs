@@ -2,13 +2,16 @@
 
 mod redis;
 
+use std::net::IpAddr;
+
 use url::{Host, Url};
 
 use crate::error::SettingsErrors;
 use crate::reader::{Section, SectionReader};
 use crate::sections::{
     APP_ENV, AdminSettings, AgentSection, ApiSection, AppSettings, DatabaseSettings, LogSettings,
-    MetricsSettings, OtelSettings, PlaneSection, RedisParts, RedisSettings, SentrySettings,
+    MailPassword, MailSettings, MessageSettings, MetricsSettings, OtelSettings, PlaneSection, RedisParts,
+    RedisSettings, SentrySettings,
 };
 use crate::source::SettingsSource;
 use crate::values::SslMode;
@@ -47,6 +50,9 @@ sections! {
     DatabaseSettings: DatabaseSettings = DatabaseSettings, check_database;
     RedisSettings: Option<RedisSettings> = RedisParts, check_redis;
     ApiSection: ApiSection = ApiSection;
+    MessageSettings: MessageSettings = MessageSettings;
+    MailSettings: MailSettings = MailSettings, check_mail;
+    MailPassword: MailPassword = MailPassword;
     MetricsSettings: MetricsSettings = MetricsSettings;
     LogSettings: LogSettings = LogSettings;
     OtelSettings: OtelSettings = OtelSettings, check_otel;
@@ -62,6 +68,38 @@ fn check_plane(reader: &mut SectionReader<'_>) {
             "AGENT_API_URL",
             "would send the host's token unencrypted",
             "use an https:// address; http:// is for this machine only",
+        );
+    }
+}
+
+/// A server needs a sender, and the other way round.
+fn check_mail(reader: &mut SectionReader<'_>) {
+    let (host, from) = (
+        reader.field("host").map(str::to_owned),
+        reader.field("from").is_some(),
+    );
+    match (&host, from) {
+        (Some(_), false) => {
+            let cure = "set SMTP_FROM, such as Slipway <slipway@example.org>";
+            reader.fail("SMTP_HOST", "has no sender", cure);
+        }
+        (None, true) if !reader.is_set("SMTP_HOST") => {
+            reader.fail(
+                "SMTP_FROM",
+                "has no server that takes e-mail",
+                "set SMTP_HOST, or remove it",
+            );
+        }
+        _ => {}
+    }
+    let is_here = host.as_deref().is_none_or(|host| {
+        host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    });
+    if reader.env().is_production() && reader.field("tls") == Some("none") && !is_here {
+        reader.fail(
+            "SMTP_TLS",
+            "would send messages to another machine unencrypted",
+            "set starttls or tls; none is for a server on this machine",
         );
     }
 }

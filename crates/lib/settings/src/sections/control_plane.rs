@@ -1,4 +1,4 @@
-//! `APP_ENV`, `SECRET_KEY`, `STORE_DIR`, `ADMIN_*` and `API_*`: the control plane.
+//! `APP_ENV`, `SECRET_KEY`, `STORE_DIR`, `PUBLIC_URL`, `ADMIN_*` and `API_*`: the control plane.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use url::Url;
 
 use super::seconds;
 use crate::value_kind::ValueKind;
@@ -54,6 +55,8 @@ section! {
         };
         /// The hosts' Nix store folder. A release with a closure outside it is refused.
         store_dir: PathBuf = STORE_DIR: ValueKind::Path, { default: Some("/nix/store") };
+        /// The address at which people reach the control plane: messages link to its pages. Unset: they have no links.
+        public_url: Option<Url> = PUBLIC_URL: ValueKind::Url, { example: Some("https://slipway.example.org") };
     }
     and {
         /// Where the process runs.

@@ -3,12 +3,14 @@
 mod agent;
 mod control_plane;
 mod database;
+mod messages;
 mod redis;
 mod telemetry;
 
 pub use agent::{AgentSection, PlaneSection};
 pub use control_plane::{AdminSettings, ApiSection, AppSettings};
 pub use database::DatabaseSettings;
+pub use messages::{MailPassword, MailSettings, MessageSettings};
 pub use redis::{RedisSettings, RedisTls};
 pub use telemetry::{LogSettings, MetricsSettings, OtelSettings, SentrySettings};
 

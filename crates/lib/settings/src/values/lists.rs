@@ -27,14 +27,55 @@ impl TrustedProxies {
         if text.trim() == "none" {
             return Ok(Self(Vec::new()));
         }
-        text.split(',')
-            .map(|word| network(word.trim()))
-            .collect::<Result<_, _>>()
-            .map(Self)
+        let networks = text.split(',').map(|word| {
+            let word = word.trim();
+            network(
+                word,
+                "which believes everybody: any client could choose its own address",
+                "name only the networks that your proxies are in",
+            )
+        });
+        networks.collect::<Result<_, _>>().map(Self)
     }
 }
 
-fn network(word: &str) -> Result<IpNet, InvalidValue> {
+/// Networks that are not public, to which messages may be sent all the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Networks(Vec<IpNet>);
+
+impl Networks {
+    /// Whether an address is in one of them.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Networks separated by commas, or `none`.
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidValue> {
+        if text.trim() == "none" {
+            return Ok(Self::default());
+        }
+        let networks = text.split(',').map(|word| {
+            let word = word.trim();
+            network(
+                word,
+                "which allows every address there is",
+                "name only the networks that your receivers are in",
+            )
+        });
+        networks.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// A network; `everything` says what is wrong with one that is all of them, and `cure` what to give.
+fn network(word: &str, everything: &str, cure: &str) -> Result<IpNet, InvalidValue> {
     let parsed = word
         .parse()
         .or_else(|_| word.parse().map(|address: IpAddr| IpNet::from(address)));
@@ -45,10 +86,7 @@ fn network(word: &str) -> Result<IpNet, InvalidValue> {
         )
     })?;
     if network.prefix_len() == 0 {
-        return Err(InvalidValue::new(
-            format!("has `{word}`, which believes everybody: any client could choose its own address"),
-            "name only the networks that your proxies are in",
-        ));
+        return Err(InvalidValue::new(format!("has `{word}`, {everything}"), cure));
     }
     if network.trunc() != network {
         return Err(InvalidValue::new(

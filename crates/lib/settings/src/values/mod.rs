@@ -14,13 +14,13 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 pub use database_url::DatabaseHost;
 pub use headers::OtlpHeaders;
-pub use lists::TrustedProxies;
+pub use lists::{Networks, TrustedProxies};
 pub use redis_url::RedisServer;
 pub use secret_key::SecretKey;
-pub use words::{AgentBootLoader, AgentRunner, AppEnv, LogFormat, SslMode};
+pub use words::{AgentBootLoader, AgentRunner, AppEnv, LogFormat, SmtpTls, SslMode};
 
 pub(crate) use lists::Nodes;
-pub(crate) use names::{is_label, is_name, is_plain_path};
+pub(crate) use names::{is_label, is_mailbox, is_name, is_plain_path};
 pub(crate) use {database_url::parse as parse_database_url, redis_url::parse as parse_redis_url};
 
 /// What a value says, by the names of the section's fields: a URL says several things at once.
@@ -37,7 +37,7 @@ macro_rules! deserialize_as_parsed {
     )*};
 }
 
-deserialize_as_parsed!(Nodes, OtlpHeaders, SecretKey, TrustedProxies);
+deserialize_as_parsed!(Networks, Nodes, OtlpHeaders, SecretKey, TrustedProxies);
 
 /// Percent-decodes a part of a URL, where `+` is a plus; `None` when an escape is incomplete or the result is not UTF-8.
 fn percent_decode(text: &str) -> Option<String> {

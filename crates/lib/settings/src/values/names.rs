@@ -18,6 +18,24 @@ pub(crate) fn is_name(value: &str) -> bool {
     value.len() <= 253 && value.split('.').all(is_part)
 }
 
+/// An address of e-mail, alone or as `Name <address>`.
+pub(crate) fn is_mailbox(value: &str) -> bool {
+    let address = match value.strip_suffix('>').and_then(|rest| rest.split_once('<')) {
+        Some((name, address)) if !name.contains(['<', '>', '@', '"', ',']) => address,
+        Some(_) => return false,
+        None => value,
+    };
+    let is_local = |local: &str| {
+        (1..=64).contains(&local.len())
+            && local
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b))
+    };
+    address
+        .split_once('@')
+        .is_some_and(|(local, domain)| is_local(local) && is_name(domain))
+}
+
 /// An absolute path that says where it leads.
 pub(crate) fn is_plain_path(value: &str) -> bool {
     value.starts_with('/') && !value.split('/').any(|part| part == "..")

@@ -62,6 +62,17 @@ words! {
         VerifyFull = "verify-full",
     }
 
+    /// How e-mail gets to its server.
+    enum SmtpTls {
+        /// Encrypted once the server has said so; not at all if it does not.
+        #[default]
+        Starttls = "starttls",
+        /// Encrypted from the first byte.
+        Tls = "tls",
+        /// Not encrypted.
+        None = "none",
+    }
+
     /// The form of a log line.
     enum LogFormat {
         /// One JSON object a line, for machines.

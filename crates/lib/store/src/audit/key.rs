@@ -13,6 +13,7 @@ use slipway_settings::SecretKey;
 const SEAL_LABEL: &[u8] = b"slipway event seal\0";
 const REQUEST_LABEL: &[u8] = b"slipway request\0";
 const ID_LABEL: &[u8] = b"slipway key id\0";
+const SECRETS_LABEL: &[u8] = b"slipway secrets\0";
 
 /// Seals event hashes, so that somebody who can write to the database but does not have `SECRET_KEY` cannot compute a
 /// chain again. Knows the keys before it too, which seal nothing any more.
@@ -90,6 +91,17 @@ impl AuditKey {
         let mut mac = self.current.keyed(REQUEST_LABEL);
         mac.update(format!("{purpose} {request}").as_bytes());
         mac.finalize().into_bytes().into()
+    }
+
+    /// The key that encrypts what the database keeps for others, such as the secrets of destinations.
+    pub(crate) fn secrets_key(&self) -> [u8; 32] {
+        self.current.keyed(SECRETS_LABEL).finalize().into_bytes().into()
+    }
+
+    /// That key under an earlier `SECRET_KEY`, or under this one, by its fingerprint.
+    pub(crate) fn secrets_key_of(&self, fingerprint: &str) -> Option<[u8; 32]> {
+        let (_, key) = self.find(fingerprint)?;
+        Some(key.keyed(SECRETS_LABEL).finalize().into_bytes().into())
     }
 
     /// Checks a seal with the key that it names, and says which one that is: 0 is the oldest, and this key the last.

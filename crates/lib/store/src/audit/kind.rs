@@ -50,3 +50,11 @@ pub(crate) const STEP_PRIOR: &str = "step.prior";
 pub(crate) const STEP_PLAN: &str = "step.plan";
 /// What a person asked of a rollout.
 pub(crate) const COMMAND_REQUESTED: &str = "command.requested";
+/// A new destination of messages. It is noted and decides nothing.
+pub(crate) const DESTINATION_CREATED: &str = "destination.created";
+/// Other rules of a destination, or one that gets messages again. It is noted and decides nothing.
+pub(crate) const DESTINATION_CHANGED: &str = "destination.changed";
+/// A destination that gets no messages any more. It is noted and decides nothing.
+pub(crate) const DESTINATION_DISABLED: &str = "destination.disabled";
+/// The end of a destination. It is noted and decides nothing.
+pub(crate) const DESTINATION_DELETED: &str = "destination.deleted";

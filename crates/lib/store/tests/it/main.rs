@@ -15,6 +15,7 @@ mod lease;
 mod left;
 mod lives;
 mod membership;
+mod messages;
 mod pgbouncer;
 mod pool;
 mod references;
