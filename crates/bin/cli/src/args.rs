@@ -9,6 +9,7 @@ mod access;
 mod fleet;
 mod messages;
 mod number;
+mod open;
 mod release;
 mod rollout;
 mod verify;
@@ -16,11 +17,12 @@ mod verify;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use slipway_domain::{EnvironmentName, ReleaseRef};
+use slipway_domain::{EnvironmentName, HostName, ReleaseRef};
 
 pub use access::{AnchorArgs, AuditCommand, Login, PrincipalCommand, TokenCommand};
 pub use fleet::{EnvChange, EnvCommand, HostCommand, StrategyArgs};
 pub use messages::{CreateDestinationArgs, DestinationCommand, SetDestinationArgs};
+pub use open::{OpenArgs, Page};
 pub use release::{CreateReleaseArgs, ManifestArgs, ReleaseCommand, SourceArgs, VerifyReleaseArgs};
 pub use rollout::{Approval, HostArgs, Order, RolloutArg, RolloutCommand, WatchArgs};
 pub use verify::VerifyArgs;
@@ -134,6 +136,18 @@ pub enum SlipwayCommand {
     /// The log of every change, and the proof that it is whole
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Look at this machine's setup, the control plane and a host, and say what to do
+    ///
+    /// Shows one line for each check, as `slipway verify` does, with the same exit codes. It changes nothing.
+    Doctor {
+        /// Look at this host too: what runs, what differs, and what waits for a reboot
+        host: Option<HostName>,
+    },
+    /// Print the address of a page, and open it in a browser where there is one
+    ///
+    /// Such as: slipway open rollout latest. On a terminal with a desktop it opens the page too, with the program that BROWSER
+    /// names, or else with xdg-open (macOS: open).
+    Open(OpenArgs),
     /// Print a completion script for a shell
     ///
     /// Such as: slipway completions bash > /etc/bash_completion.d/slipway

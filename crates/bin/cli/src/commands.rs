@@ -4,11 +4,13 @@ mod access;
 mod audit;
 mod destination;
 mod diff;
+mod doctor;
 mod environment;
 mod flake;
 mod host;
 mod login;
 mod man;
+mod open;
 mod plan;
 mod preflight;
 mod release;
@@ -54,6 +56,8 @@ pub async fn run(context: &Context, command: SlipwayCommand) -> Result<Exit, Cli
         SlipwayCommand::Principal(command) => access::principal(context, command).await?,
         SlipwayCommand::Destination(command) => return destination::run(context, command).await,
         SlipwayCommand::Audit(command) => return audit::run(context, command).await,
+        SlipwayCommand::Doctor { host } => return doctor::run(context, host).await,
+        SlipwayCommand::Open(args) => open::run(context, args).await?,
         SlipwayCommand::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut crate::command(), "slipway", &mut script);

@@ -52,6 +52,10 @@ pub const VARIABLES: &[(&str, &str)] = &[
          `OTEL_EXPORTER_OTLP_CERTIFICATE` go with it, as in [settings.md](settings.md#traces).",
     ),
     ("NO_COLOR", "No colours when it is set to anything."),
+    (
+        "BROWSER",
+        "The program with which `slipway open` opens a page; xdg-open, or on macOS open, when not set.",
+    ),
 ];
 
 /// What the process finds around it, read once.
@@ -67,6 +71,8 @@ pub struct Surroundings {
     traceparent: Option<TraceParent>,
     no_color: bool,
     dumb: bool,
+    browser: Option<String>,
+    desktop: bool,
 }
 
 impl Surroundings {
@@ -87,6 +93,10 @@ impl Surroundings {
             traceparent: get("TRACEPARENT").and_then(|value| text(value).parse().ok()),
             no_color: get("NO_COLOR").is_some(),
             dumb: get("TERM").is_some_and(|term| term == "dumb"),
+            browser: get("BROWSER").map(text),
+            desktop: cfg!(target_os = "macos")
+                || get("DISPLAY").is_some()
+                || get("WAYLAND_DISPLAY").is_some(),
         }
     }
 }
@@ -132,6 +142,18 @@ impl Context {
     pub fn retrying_for(mut self, seconds: u64) -> Self {
         self.around.retry_seconds = Some(seconds.to_string());
         self
+    }
+
+    /// The program that opens pages, if there is one.
+    #[must_use]
+    pub fn opener(&self) -> Option<String> {
+        let usual = if cfg!(target_os = "macos") {
+            "open"
+        } else {
+            "xdg-open"
+        };
+        let usual = self.around.desktop.then(|| usual.to_owned());
+        self.around.browser.clone().or(usual)
     }
 
     /// The trace that the environment names.

@@ -66,7 +66,9 @@ pub enum Refusal {
         own: EnvironmentName,
     },
     /// It does not name the host.
-    #[error("the release manifest is refused: release {number} names nothing for the host `{host}`")]
+    #[error(
+        "the release manifest is refused: the one with the number {number} names nothing for the host `{host}`"
+    )]
     NotForHost {
         /// The host.
         host: HostName,
@@ -74,7 +76,7 @@ pub enum Refusal {
         number: u64,
     },
     /// It names another closure for the host.
-    #[error("{told} is refused: the manifest of release {number} names {signed} for this host")]
+    #[error("{told} is refused: the manifest with the number {number} names {signed} for this host")]
     OtherClosure {
         /// What the host was told to run.
         told: StorePath,
@@ -85,7 +87,7 @@ pub enum Refusal {
     },
     /// Too late.
     #[error(
-        "the release manifest is refused: release {number} expired at {expires}, and this host's clock says {now}; sign the release anew"
+        "the release manifest is refused: the one with the number {number} expired at {expires}, and this host's clock says {now}; sign the release anew"
     )]
     Expired {
         /// The manifest's number.

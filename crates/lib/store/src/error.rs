@@ -95,7 +95,7 @@ pub enum StoreError {
     },
     /// Another manifest of the environment has the number.
     #[error(
-        "environment `{environment}` has a release with the number {number} already; make the manifest with another number and \
+        "environment `{environment}` has a manifest with the number {number} already; make the manifest with another number and \
          sign that"
     )]
     NumberUsed {
@@ -119,21 +119,21 @@ pub enum StoreError {
     },
     /// The release was signed for another environment.
     #[error(
-        "the release {release} was signed for the environment `{environment}`; roll it out there, or sign one for here"
+        "the release #{number} was signed for the environment `{environment}`; roll it out there, or sign one for here"
     )]
     OtherEnvironment {
-        /// The release.
-        release: ReleaseId,
+        /// The release's number.
+        number: u64,
         /// Its environment.
         environment: EnvironmentName,
     },
     /// The release's manifest has expired.
     #[error(
-        "the manifest of release {release} expired at {expires}; sign its closures anew, under a new number"
+        "the manifest of release #{number} expired at {expires}; sign its closures anew, under a new number"
     )]
     ReleaseExpired {
-        /// The release.
-        release: ReleaseId,
+        /// The release's number.
+        number: u64,
         /// When.
         expires: Timestamp,
     },

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use slipway_client::{Client, ClientError};
-use slipway_domain::{AttemptPhase, RolloutState, StepState, StorePath};
+use slipway_domain::{AttemptPhase, HostName, RolloutState, StepState, StorePath};
 use slipway_text::clean;
 use slipway_text::time::ago;
 use slipway_wire::fleet::{Environment, Host};
@@ -59,6 +59,56 @@ async fn hosts(client: &Client, now: DateTime<Utc>) -> Result<Vec<CheckResult>, 
             judge(host, environments.get(&host.environment), release, now)
         })
         .collect())
+}
+
+/// The results for one host: its system, and beside it what differs and what waits.
+pub(crate) async fn check_host(
+    check: PendingCheck,
+    client: &Client,
+    name: &HostName,
+    now: DateTime<Utc>,
+    advice: Advice,
+) -> Vec<CheckResult> {
+    match host(client, name, now).await {
+        Ok(results) => results,
+        Err(ClientError::Problem { problem, .. }) if problem.status == 404 => {
+            vec![check.fail(problem.detail, "slipway host list")]
+        }
+        Err(error) => vec![check.not_checked_by(&error, advice)],
+    }
+}
+
+async fn host(client: &Client, name: &HostName, now: DateTime<Utc>) -> Result<Vec<CheckResult>, ClientError> {
+    let host = client.host(name).await?;
+    let check = |what: &str| PendingCheck::new(what, name.as_str());
+    if host.retired_at.is_some() {
+        let cure = format!("slipway host restore {name}");
+        return Ok(vec![check("host").fail("it is retired", cure)]);
+    }
+    let environment = client.environment(&host.environment).await?;
+    let release = newest_release(client, &environment).await?;
+    let mut results = vec![judge(&host, Some(&environment), release.as_ref(), now)];
+    let drift = host.drift.iter().flat_map(|drift| &drift.items);
+    results.extend(drift.map(|item| {
+        let seen = format!(
+            "{}: expected {}, found {}",
+            item.kind.words(),
+            clean(&item.expected),
+            clean(&item.found)
+        );
+        check("drift").fail(
+            seen,
+            format!("roll a release out, or accept it: slipway host adopt {name} --reason TEXT"),
+        )
+    }));
+    if !host.pending_reboot.is_empty() {
+        let seen = format!(
+            "a reboot is pending for {}",
+            clean(&host.pending_reboot.join(", "))
+        );
+        results.push(check("reboot").warn(seen, format!("slipway host reboot {name}")));
+    }
+    Ok(results)
 }
 
 /// The release of the newest rollout that succeeded: what all its hosts committed.

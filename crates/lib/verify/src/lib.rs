@@ -11,6 +11,7 @@
 //! | [`VerifyTarget::Socket`], [`VerifyTarget::Service`], [`VerifyTarget::Metrics`], [`VerifyTarget::Units`] | on the stack's host | each replica, each metrics listener, the units | `inside` |
 //! | [`VerifyTarget::Jobs`] | on the stack's host | the last runs of scheduled jobs | `jobs` |
 //! | [`VerifyTarget::Backups`] | where the status page can be reached | age of backups and drills, the archive | [`backups`] |
+//! | [`VerifyTarget::Host`] | anywhere, with a token | one host: its system, what drifts, what waits for a reboot | `fleet` |
 //! | [`VerifyTarget::ControlPlane`] | anywhere, with a token | every host's system, the audit log | `fleet`, [`audit`] |
 //!
 //! The command line is built for macOS too, so this crate runs `systemctl` through tokio and not `slipway_process`.

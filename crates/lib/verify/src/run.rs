@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use slipway_client::{Client, ClientError};
+use slipway_domain::HostName;
 use slipway_wire::route;
 use tokio::task::{self, JoinError, JoinSet};
 
@@ -78,6 +79,15 @@ pub enum VerifyTarget {
     ControlPlane {
         /// Asks it, with a token.
         client: Client,
+        /// What the caller's user can do about an error of the API.
+        advice: Advice,
+    },
+    /// One host of a control plane.
+    Host {
+        /// Asks the control plane, with a token.
+        client: Client,
+        /// The host.
+        name: HostName,
         /// What the caller's user can do about an error of the API.
         advice: Advice,
     },
@@ -172,6 +182,12 @@ impl Checks {
                 });
                 self.begin(log, async move |check| {
                     vec![audit::check(check, &client, advice).await]
+                });
+            }
+            VerifyTarget::Host { client, name, advice } => {
+                let check = PendingCheck::new("host", name.as_str());
+                self.begin(check, async move |check| {
+                    fleet::check_host(check, &client, &name, now, advice).await
                 });
             }
             VerifyTarget::Known(result) => self.add(result),

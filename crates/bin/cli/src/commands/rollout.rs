@@ -150,13 +150,18 @@ async fn request(
 }
 
 #[derive(PartialEq)]
-enum Which {
+pub(super) enum Which {
     /// An order is only ever meant for a rollout that is not over.
     Open,
     OpenOrNewest,
 }
 
-async fn resolve(client: &Client, rollout: RolloutArg, which: Which) -> Result<RolloutRef, CliFailure> {
+/// The rollout that is meant; for an environment the one under way, or else its newest.
+pub(super) async fn resolve(
+    client: &Client,
+    rollout: RolloutArg,
+    which: Which,
+) -> Result<RolloutRef, CliFailure> {
     let name = match rollout {
         RolloutArg::Rollout(rollout) => return Ok(rollout),
         RolloutArg::Environment(name) => name,

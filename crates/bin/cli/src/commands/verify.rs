@@ -8,7 +8,7 @@ use std::time::Duration;
 use slipway_client::ClientBuilder;
 use slipway_verify::{PageUrl, PendingCheck, Site, StatusPage, VerifyTarget, backups};
 
-use self::report::VerifyReport;
+pub(super) use self::report::VerifyReport;
 use self::stack::StackDescription;
 use crate::args::VerifyArgs;
 use crate::context::{Context, is_same};

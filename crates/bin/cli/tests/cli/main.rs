@@ -15,6 +15,7 @@ mod flake;
 mod hosts;
 mod limits;
 mod login;
+mod open;
 mod pages;
 mod reference;
 mod signed;

@@ -6,6 +6,7 @@ use slipway_wire::release::{ManifestSummary, ReleaseManifest};
 use sqlx::PgConnection;
 use tracing::instrument;
 
+use super::number;
 use crate::error::OnConstraint as _;
 use crate::{Store, StoreError, bounded};
 
@@ -176,8 +177,9 @@ pub(crate) async fn check_rollout(
 ) -> Result<(), StoreError> {
     let row = sqlx::query!(
         r#"SELECT e.name AS "environment: EnvironmentName", m.environment_id = $2 AS "here!", m.expires_at,
-                  m.expires_at <= now() AS "expired!"
-           FROM release_manifests m JOIN environments e ON e.id = m.environment_id WHERE m.release_id = $1"#,
+                  m.expires_at <= now() AS "expired!", l.seq
+           FROM release_manifests m JOIN environments e ON e.id = m.environment_id JOIN releases l ON l.id = m.release_id
+           WHERE m.release_id = $1"#,
         release.as_uuid(),
         environment.as_uuid()
     )
@@ -185,11 +187,11 @@ pub(crate) async fn check_rollout(
     .await?;
     match row {
         Some(row) if !row.here => Err(StoreError::OtherEnvironment {
-            release,
+            number: number(row.seq),
             environment: row.environment,
         }),
         Some(row) if row.expired => Err(StoreError::ReleaseExpired {
-            release,
+            number: number(row.seq),
             expires: row.expires_at,
         }),
         _ => Ok(()),

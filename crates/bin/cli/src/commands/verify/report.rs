@@ -12,7 +12,7 @@ use crate::text::clean;
 
 /// All results, as `--json` shows them.
 #[derive(Debug, Serialize)]
-pub(super) struct VerifyReport {
+pub(in crate::commands) struct VerifyReport {
     version: u32,
     state: CheckState,
     exit_code: u8,
@@ -20,7 +20,7 @@ pub(super) struct VerifyReport {
 }
 
 impl VerifyReport {
-    pub(super) fn new(checks: Vec<CheckResult>) -> Self {
+    pub(in crate::commands) fn new(checks: Vec<CheckResult>) -> Self {
         let worst = checks.iter().map(|result| result.state).max();
         // Without any check, nothing is proved.
         let state = worst.unwrap_or(CheckState::NotChecked);
@@ -32,12 +32,12 @@ impl VerifyReport {
         }
     }
 
-    pub(super) const fn exit(&self) -> Exit {
+    pub(in crate::commands) const fn exit(&self) -> Exit {
         exit(self.state)
     }
 
     /// The report for people.
-    pub(super) fn text(&self, output: Output) -> String {
+    pub(in crate::commands) fn text(&self, output: Output) -> String {
         let mut table = Table::new(&["STATE", "CHECK", "OF", "SEEN"]);
         for result in &self.checks {
             table.row([
