@@ -118,6 +118,16 @@ impl Finding {
             [one] => format!("{one}: "),
             [first, rest @ ..] => format!("{first} and {} more: ", rest.len()),
         };
+        self.with_hosts(&hosts)
+    }
+
+    /// What it says of one of its hosts, in one line.
+    #[must_use]
+    pub fn of_one(&self) -> String {
+        self.with_hosts("")
+    }
+
+    fn with_hosts(&self, hosts: &str) -> String {
         let cure = self.cure.as_ref().map(|cure| format!("; {cure}"));
         format!(
             "{}: {hosts}{}{}",

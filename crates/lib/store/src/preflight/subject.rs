@@ -6,7 +6,7 @@ use slipway_domain::calendar::Hold;
 use slipway_domain::facts::FACTS_AGE_SECONDS;
 use slipway_domain::lives::Doubt;
 use slipway_domain::preflight::{
-    self, EnvironmentSubject, Finding, HostSubject, PlaneSubject, ReleaseSubject, Subject,
+    self, EnvironmentSubject, HostSubject, PlaneSubject, ReleaseSubject, Subject,
 };
 use slipway_domain::snapshot::Preflight;
 use slipway_domain::{
@@ -134,8 +134,7 @@ pub(crate) async fn of_rollout(
     let obstacles = if awaited.is_some() {
         Vec::new()
     } else {
-        let found = preflight::obstacles(&subject, &strategy.skip_checks);
-        found.iter().map(Finding::in_words).collect()
+        preflight::obstacles(&subject, &strategy.skip_checks)
     };
     Ok(Preflight { awaited, obstacles })
 }
