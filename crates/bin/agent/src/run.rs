@@ -158,7 +158,10 @@ fn observe(name: &HostName, machine: &Machine, view: &ExecutorView) -> Observati
         clock: SystemClock.wall(),
         boot_id: observed.boot_id,
         counter: boot_id::counter(),
-        overrides: observed.live.as_ref().map(|live| machine.overrides(live)),
+        overrides: observed
+            .live
+            .as_ref()
+            .map(|live| machine.overrides(live, view.unsettled)),
         live: observed.live,
         boot_default: observed.boot_default,
         report: view.report.clone(),
