@@ -91,7 +91,8 @@ async fn serve(source: &SettingsSource, settings: AgentSettings) -> anyhow::Resu
     );
     let mut executor = executor
         .of_host(&name)
-        .with_least_switch_seconds(settings.agent.min_switch_seconds);
+        .with_least_switch_seconds(settings.agent.min_switch_seconds)
+        .with_most_reboots_per_day(settings.agent.max_reboots_per_day);
     // Ready before the journal is read: a dead-man has it while its switch script restarts us and waits for this word.
     lifecycle.ready();
     let stop = lifecycle.soft();
