@@ -18,7 +18,8 @@ impl Store {
     /// behind may be so until the next release.
     ///
     /// Only what the caller saw: the request carries the digest of it. A system is only accepted if a release names it for
-    /// this host, so that it can be had again. Where the environment's release is signed, that one must be too.
+    /// this host, so that it can be had again. Where the environment's release is signed, that one must be too, and a host
+    /// of the environment must have committed it.
     #[instrument(name = "db.host.adopt", level = "debug", skip_all, fields(%name))]
     pub async fn adopt_host(
         &self,
@@ -84,7 +85,9 @@ async fn require_released(
     let found = sqlx::query!(
         r#"SELECT EXISTS (SELECT FROM release_closures WHERE host_id = $1 AND closure = $2) AS "named!",
                   EXISTS (SELECT FROM release_closures c JOIN release_manifests m USING (release_id)
-                          WHERE c.host_id = $1 AND c.closure = $2) AS "signed!",
+                          JOIN rollouts r USING (release_id) JOIN steps s ON s.rollout_id = r.id
+                          WHERE c.host_id = $1 AND c.closure = $2 AND r.environment_id = m.environment_id
+                            AND s.state = 'committed') AS "signed!",
                   EXISTS (SELECT FROM release_manifests WHERE release_id = $3) AS "only_signed!""#,
         known.id.as_uuid(),
         path.as_str(),
