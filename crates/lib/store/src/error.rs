@@ -218,9 +218,10 @@ pub enum StoreError {
     },
     /// No release names what runs, or none that is signed.
     #[error(
-        "{path} is named for host `{host}` by no {}release, so nobody could bring it back: make a release of it first, or roll \
-         the environment's release out again",
-        if *.signed { "signed " } else { "" }
+        "{path} is named for host `{host}` by no {}: {}, or roll the environment's release out again",
+        if *.signed { "signed release that a host of its environment has committed, so nobody knows whose signature it is" }
+        else { "release, so nobody could bring it back" },
+        if *.signed { "sign a release of it and roll that out" } else { "make a release of it first" }
     )]
     NotReleased {
         /// The host.
@@ -229,6 +230,15 @@ pub enum StoreError {
         path: StorePath,
         /// Whether only a signature is missing.
         signed: bool,
+    },
+    /// There are more closures in use than one answer holds.
+    #[error(
+        "more than {most} closures are in use, and a part of them would cost hosts their way back: ask with fewer releases \
+         (`last`) or days (`days`), keep fewer releases, or retire hosts that are gone"
+    )]
+    TooManyRoots {
+        /// The most.
+        most: u32,
     },
     /// A release would be kept until a time that is over.
     #[error(
