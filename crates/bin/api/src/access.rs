@@ -157,6 +157,17 @@ impl RequestContext {
         }
     }
 
+    /// The open rollout of an environment, if the caller may see all of its hosts.
+    pub(crate) async fn visible(&self, open: Option<RolloutId>) -> Result<Option<RolloutId>> {
+        let Some(id) = open.filter(|_| self.caller.limits.hosts.is_some()) else {
+            return Ok(open);
+        };
+        let subject = self.store.find_subject_of_rollout(id).await?;
+        Ok(subject
+            .is_some_and(|subject| self.require(Role::Viewer, &subject).is_ok())
+            .then_some(id))
+    }
+
     /// Whether a list that is asked for is of an environment that may be seen whole.
     pub(crate) fn require_list(&self, environment: Option<&EnvironmentName>) -> Result<()> {
         let subject = environment.map_or_else(Subject::default, |name| Subject::environment(name.clone()));

@@ -63,6 +63,9 @@ async fn list(context: RequestContext) -> Answer<Page<Environment>> {
     if let Some(may) = &context.caller.limits.environments {
         all.retain(|environment| may.contains(&environment.name));
     }
+    for environment in &mut all {
+        environment.open_rollout = context.visible(environment.open_rollout).await?;
+    }
     Ok(whole(all))
 }
 
@@ -97,8 +100,10 @@ async fn create(
     params(("name" = EnvironmentName, Path, description = "Its name")),
     responses((status = 200, description = "The environment", body = Environment))
 )]
-async fn get(State(app): State<App>, PathParam(name): PathParam<EnvironmentName>) -> Answer<Environment> {
-    Ok(Json(app.store.get_environment_by_name(&name).await?.value))
+async fn get(context: RequestContext, PathParam(name): PathParam<EnvironmentName>) -> Answer<Environment> {
+    let mut environment = context.store.get_environment_by_name(&name).await?.value;
+    environment.open_rollout = context.visible(environment.open_rollout).await?;
+    Ok(Json(environment))
 }
 
 /// Delete an environment

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use slipway_domain::preflight::{Outcome, judge};
-use slipway_domain::{EnvironmentName, HostId, ReleaseId};
+use slipway_domain::{EnvironmentName, HostId, ReleaseId, Role};
 use slipway_release::SignedManifest;
 use slipway_store::{PreflightOf, StoreError};
 use slipway_wire::preflight::{PreflightQuery, PreflightReport};
@@ -48,6 +48,7 @@ async fn run(
     QueryParams(query): QueryParams<PreflightQuery>,
 ) -> Answer<PreflightReport> {
     let app = &context.app;
+    require_release(&context, &name, query.release).await?;
     let environment = app.store.get_environment_by_name(&name).await?;
     let release = context.release_in(&name, &query.release).await?;
     // One that is not there is told of before anybody waits.
@@ -82,6 +83,21 @@ async fn run(
         findings,
         release_label: Some(label),
     }))
+}
+
+/// The path names one environment, and the release may be of others alone. What is not there is refused like what may not be
+/// seen.
+async fn require_release(
+    context: &RequestContext,
+    environment: &EnvironmentName,
+    release: ReleaseId,
+) -> Result<()> {
+    let subject = context.store.find_subject_of_release(release).await?;
+    let subject = subject.unwrap_or_default();
+    match &subject.environments {
+        Some(environments) if environments.contains(environment) => Ok(()),
+        _ => context.require(Role::Viewer, &subject),
+    }
 }
 
 /// The keys that signed the release. Whether the signatures are good, the hosts find out.
