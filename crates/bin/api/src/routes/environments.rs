@@ -1,7 +1,6 @@
 //! Environments.
 
 use axum::Json;
-use axum::extract::State;
 use http::StatusCode;
 use slipway_domain::calendar::MAX_WINDOWS;
 use slipway_domain::{EnvironmentName, Strategy, Timestamp, Window};
@@ -16,7 +15,6 @@ use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, PathParam};
 use crate::once;
-use crate::state::App;
 
 endpoints! {
     list: Role(Viewer) of Own,
