@@ -26,7 +26,7 @@ pub(crate) struct CollectArgs {
     /// Do nothing if the last collection is less than so many hours ago and the disk has room; 0 always collects.
     #[arg(long, value_name = "HOURS", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(0..=87_600))]
     every_hours: u32,
-    /// With less than so many percent of the disk free, collect at once, and if need be all generations of the system but the present one and the one before.
+    /// With less than so many percent of the disk free, collect at once. If need be, all generations of the system go but the present one and the one before.
     #[arg(long, value_name = "PERCENT", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(u8).range(0..=90))]
     min_free: u8,
 }

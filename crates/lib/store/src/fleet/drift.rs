@@ -24,7 +24,7 @@ impl Store {
     /// Gives how many hosts were written. Each change of a live system is an event of its own besides.
     ///
     /// Hosts that a rollout has out are passed over: what drifted on them still does until the attempt is over. A host that
-    /// goes to and fro does not fill the log: its events rest longer and longer, and the next one says what drifts by then.
+    /// goes to and fro does not fill the log: its events rest longer and longer. The next one says what drifts by then.
     #[instrument(name = "db.host.compare", level = "debug", skip_all)]
     pub async fn note_drift(&self, host: Option<HostId>, key: &AuditKey) -> Result<usize, StoreError> {
         self.note_live(host, key).await?;
