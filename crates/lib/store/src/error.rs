@@ -1,5 +1,7 @@
 //! Errors in terms of the caller and not of SQL.
 
+mod constraint;
+
 use slipway_domain::digest::Digest;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{
@@ -7,6 +9,8 @@ use slipway_domain::{
     RolloutId, RolloutState, StorePath, Timestamp,
 };
 use sqlx::error::DatabaseError;
+
+pub(crate) use constraint::OnConstraint;
 
 /// Why a call to the store failed.
 #[derive(Debug, thiserror::Error)]
@@ -522,24 +526,5 @@ fn kind_of(error: &dyn DatabaseError) -> DatabaseErrorKind {
             DatabaseErrorKind::Constraint(error.constraint().unwrap_or_else(|| error.message()).to_owned())
         }
         _ => DatabaseErrorKind::Other,
-    }
-}
-
-/// Translates a violated constraint.
-pub(crate) trait OnConstraint<T> {
-    /// `meaning` when the constraint of this name was broken.
-    fn on_constraint(self, name: &str, meaning: impl FnOnce() -> StoreError) -> Result<T, StoreError>;
-}
-
-impl<T> OnConstraint<T> for Result<T, sqlx::Error> {
-    fn on_constraint(self, name: &str, meaning: impl FnOnce() -> StoreError) -> Result<T, StoreError> {
-        self.map_err(|error| {
-            let broken = error.as_database_error().and_then(DatabaseError::constraint);
-            if broken == Some(name) {
-                meaning()
-            } else {
-                error.into()
-            }
-        })
     }
 }

@@ -45,8 +45,8 @@ impl<'a> Round<'a> {
     /// The hosts in the way, each with its first obstacle, if they may fail for themselves. The facts are a host's own word,
     /// so one that lies must not keep the others back.
     ///
-    /// None if all stand still: the strategy stops for a failure, the release itself or a canary is in the way, or
-    /// no host would be left.
+    /// None if all stand still. The strategy stops for a failure, the release itself or a canary is in the way, or no host would
+    /// be left.
     fn only_single_hosts(&self, obstacles: &'a [Finding]) -> Option<Vec<(&'a StepSnapshot, &'a Finding)>> {
         let of_a_host = |obstacle: &Finding| !obstacle.hosts.is_empty();
         let snapshot = self.snapshot;
