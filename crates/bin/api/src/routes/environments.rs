@@ -62,7 +62,7 @@ async fn list(context: RequestContext) -> Answer<Page<Environment>> {
         all.retain(|environment| may.contains(&environment.name));
     }
     for environment in &mut all {
-        environment.open_rollout = context.visible(environment.open_rollout).await?;
+        context.hide_rollout(environment).await?;
     }
     Ok(whole(all))
 }
@@ -100,7 +100,7 @@ async fn create(
 )]
 async fn get(context: RequestContext, PathParam(name): PathParam<EnvironmentName>) -> Answer<Environment> {
     let mut environment = context.store.get_environment_by_name(&name).await?.value;
-    environment.open_rollout = context.visible(environment.open_rollout).await?;
+    context.hide_rollout(&mut environment).await?;
     Ok(Json(environment))
 }
 

@@ -48,9 +48,9 @@ async fn run(
     QueryParams(query): QueryParams<PreflightQuery>,
 ) -> Answer<PreflightReport> {
     let app = &context.app;
-    require_release(&context, &name, query.release).await?;
     let environment = app.store.get_environment_by_name(&name).await?;
     let release = context.release_in(&name, &query.release).await?;
+    require_release(&context, &name, release).await?;
     // One that is not there is told of before anybody waits.
     let label = app.store.get_release(release).await?.label();
     // It waits, as for news: nobody may keep all places.
