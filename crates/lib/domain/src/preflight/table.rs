@@ -1,4 +1,4 @@
-//! The checks by name. docs/rollouts.md shows this table; a test compares them.
+//! The checks by name. docs/preflight.md shows this table; a test compares them.
 
 use super::subject::{HostSubject, Subject};
 use super::{Judgement, host, machine, plane};
