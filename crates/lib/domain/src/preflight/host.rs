@@ -2,6 +2,7 @@
 
 use super::Judgement;
 use super::subject::{HostSubject, Subject};
+use crate::drift::DriftKind;
 use crate::facts::{Availability, ClosureFacts, FACTS_AGE_SECONDS, FilesystemRole, HostFacts};
 use crate::strategy::Offline;
 
@@ -118,19 +119,24 @@ pub(super) fn journal(_: &Subject, host: &HostSubject) -> Judgement {
     }
 }
 
+/// A host that is behind is what a rollout is for.
 pub(super) fn drift(_: &Subject, host: &HostSubject) -> Option<Judgement> {
-    let expected = host.expected.as_ref()?;
-    Some(match &host.live {
-        None => Judgement::unknown(
-            "what runs is not known",
-            "see on the host: systemctl status slipway-agent",
-        ),
-        Some(live) if live == expected => Judgement::passed("what the last rollout left runs"),
-        Some(live) => Judgement::warning(
-            format!("{live} runs, and the last rollout left {expected}"),
-            "find out who switched it; the rollout replaces it",
-        ),
-    })
+    let drift = host.drift.as_ref()?;
+    let mut by_hand = drift.iter().filter(|drift| drift.kind != DriftKind::Behind);
+    Some(by_hand.next().map_or_else(
+        || Judgement::passed("the hosts are as Slipway left them"),
+        |first| {
+            Judgement::warning(
+                format!(
+                    "{}: {} is expected, and {} was found",
+                    first.kind.words(),
+                    first.expected,
+                    first.found
+                ),
+                "find out who did it: slipway host show; the rollout ends all of it but changed units",
+            )
+        },
+    ))
 }
 
 pub(super) fn boot_default(_: &Subject, host: &HostSubject) -> Option<Judgement> {
