@@ -17,7 +17,7 @@ in
     example = 20;
     description = ''
       The share of the store's disk that stays free on a host with an agent. With less, garbage is collected within the hour.
-      If need be, all earlier generations go. 0 leaves it to the age alone.
+      If need be, all generations but the present one and the one before go. 0 leaves it to the age alone.
     '';
   };
 

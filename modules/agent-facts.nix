@@ -1,5 +1,5 @@
 # services.slipway.agent.facts: the closure's /etc/slipway/facts.json. It tells the agent where this host's certificates,
-# backups and clusters are, so that a preflight can ask about them (docs/rollouts.md).
+# backups and clusters are, so that a preflight can ask about them (docs/preflight.md).
 {
   config,
   lib,

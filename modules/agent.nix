@@ -75,6 +75,15 @@ in
         plane could otherwise have each switch ended in its middle.
       '';
     };
+    maxRebootsPerDay = mkOption {
+      type = types.ints.between 1 1000;
+      default = 10;
+      example = 4;
+      description = ''
+        How often rollouts may reboot the host within 24 h, the reboots back to its prior included. The agent refuses a
+        release that would reboot it once more. Whoever holds the control plane could otherwise have it reboot for ever.
+      '';
+    };
     metricsPort = mkOption {
       type = types.nullOr types.port;
       default = contract.ports.agentMetrics;
@@ -115,6 +124,7 @@ in
         AGENT_RUNNER = "systemd";
         AGENT_KEEP_RELEASES = toString cfg.keepReleases;
         AGENT_MIN_SWITCH_SECONDS = toString cfg.minSwitchSeconds;
+        AGENT_MAX_REBOOTS_PER_DAY = toString cfg.maxRebootsPerDay;
         # The daemon writes the store, so the agent needs no access.
         NIX_REMOTE = "daemon";
       }

@@ -188,6 +188,7 @@ in
           }).boot or null;
         own = (of { services.slipway.agent.facts.certificates = [ "/etc/own.pem" ]; }).certificates;
         minimum = unit.environment.AGENT_MIN_SWITCH_SECONDS;
+        reboots = unit.environment.AGENT_MAX_REBOOTS_PER_DAY;
       };
     want = {
       usual = {
@@ -197,6 +198,7 @@ in
       efi = "/efi";
       own = [ "/etc/own.pem" ];
       minimum = "60";
+      reboots = "10";
     };
   }
   (says "release keys need the host's environment" "releaseEnvironment is not" [

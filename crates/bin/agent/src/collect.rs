@@ -26,7 +26,7 @@ pub(crate) struct CollectArgs {
     /// Do nothing if the last collection is less than so many hours ago and the disk has room; 0 always collects.
     #[arg(long, value_name = "HOURS", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(0..=87_600))]
     every_hours: u32,
-    /// With less than so many percent of the disk free, collect at once, and if need be all earlier generations.
+    /// With less than so many percent of the disk free, collect at once. If need be, all generations of the system go but the present one and the one before.
     #[arg(long, value_name = "PERCENT", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(u8).range(0..=90))]
     min_free: u8,
 }
@@ -65,9 +65,12 @@ async fn collect_in_turns(
         return Ok("nothing to do: it was collected, and the disk has room".to_owned());
     }
     let mut said = Vec::new();
-    for age in [GenerationAge::OlderThan(arguments.keep_days), GenerationAge::Any] {
-        // All earlier generations go only where the old ones were not enough.
-        if age == GenerationAge::Any && !is_full()? {
+    for age in [
+        GenerationAge::OlderThan(arguments.keep_days),
+        GenerationAge::AllButTwo,
+    ] {
+        // Younger generations go only where the old ones were not enough.
+        if age == GenerationAge::AllButTwo && !is_full()? {
             break;
         }
         tokio::select! {

@@ -91,7 +91,8 @@ async fn serve(source: &SettingsSource, settings: AgentSettings) -> anyhow::Resu
     );
     let mut executor = executor
         .of_host(&name)
-        .with_least_switch_seconds(settings.agent.min_switch_seconds);
+        .with_least_switch_seconds(settings.agent.min_switch_seconds)
+        .with_most_reboots_per_day(settings.agent.max_reboots_per_day);
     // Ready before the journal is read: a dead-man has it while its switch script restarts us and waits for this word.
     lifecycle.ready();
     let stop = lifecycle.soft();
@@ -158,7 +159,10 @@ fn observe(name: &HostName, machine: &Machine, view: &ExecutorView) -> Observati
         clock: SystemClock.wall(),
         boot_id: observed.boot_id,
         counter: boot_id::counter(),
-        overrides: observed.live.as_ref().map(|live| machine.overrides(live)),
+        overrides: observed
+            .live
+            .as_ref()
+            .map(|live| machine.overrides(live, view.unsettled)),
         live: observed.live,
         boot_default: observed.boot_default,
         report: view.report.clone(),

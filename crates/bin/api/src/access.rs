@@ -9,6 +9,7 @@ use axum::extract::RawPathParams;
 use slipway_domain::rights::{Refusal, Subject};
 use slipway_domain::{EnvironmentName, FreezeId, HostName, Role, RolloutId, TokenCommand};
 use slipway_store::AuthenticatedPrincipal;
+use slipway_wire::fleet::Environment;
 
 use crate::auth::{Access, RequestContext};
 use crate::error::{ApiError, Result};
@@ -155,6 +156,26 @@ impl RequestContext {
             Some(subject) => self.require(least, &subject),
             None => self.require(least, &Subject::default()),
         }
+    }
+
+    /// Takes the open rollout out of what is shown of an environment, unless the caller may see all of its hosts.
+    pub(crate) async fn hide_rollout(&self, environment: &mut Environment) -> Result<()> {
+        environment.open_rollout = self.visible(environment.open_rollout).await?;
+        if environment.open_rollout.is_none() {
+            environment.open_rollout_number = None;
+        }
+        Ok(())
+    }
+
+    /// The open rollout of an environment, if the caller may see all of its hosts.
+    pub(crate) async fn visible(&self, open: Option<RolloutId>) -> Result<Option<RolloutId>> {
+        let Some(id) = open.filter(|_| self.caller.limits.hosts.is_some()) else {
+            return Ok(open);
+        };
+        let subject = self.store.find_subject_of_rollout(id).await?;
+        Ok(subject
+            .is_some_and(|subject| self.require(Role::Viewer, &subject).is_ok())
+            .then_some(id))
     }
 
     /// Whether a list that is asked for is of an environment that may be seen whole.

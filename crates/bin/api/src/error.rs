@@ -328,6 +328,7 @@ impl From<StoreError> for ApiError {
             | E::TooManyDestinations { .. }
             | E::DestinationDisabled { .. }
             | E::NotDead { .. }
+            | E::TooManyRoots { .. }
             | E::NoDrift { .. }
             | E::NotReleased { .. }
             | E::LabelsChanged { .. }

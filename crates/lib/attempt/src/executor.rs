@@ -94,6 +94,8 @@ pub struct Executor<H, C> {
     keep_releases: usize,
     /// The least time of a switch, whatever the control plane says.
     least_switch_seconds: u32,
+    /// How many times a day attempts may have the host reboot.
+    most_reboots: u32,
     instructions: watch::Receiver<Instruction>,
     view: watch::Sender<ExecutorView>,
     /// The truth. Ahead of the disk only while the disk is full.
@@ -139,6 +141,7 @@ impl<H: HostOperations, C: Clock> Executor<H, C> {
             store,
             keep_releases,
             least_switch_seconds: 0,
+            most_reboots: u32::MAX,
             instructions,
             view,
             journal: Journal::default(),
@@ -172,6 +175,14 @@ impl<H: HostOperations, C: Clock> Executor<H, C> {
     #[must_use]
     pub const fn with_least_switch_seconds(mut self, seconds: u32) -> Self {
         self.least_switch_seconds = seconds;
+        self
+    }
+
+    /// Begins no reboot once the host had so many within a day. Whoever holds the control plane could otherwise have it reboot for
+    /// ever, by one attempt after another.
+    #[must_use]
+    pub const fn with_most_reboots_per_day(mut self, most: u32) -> Self {
+        self.most_reboots = most;
         self
     }
 

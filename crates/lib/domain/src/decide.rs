@@ -10,6 +10,7 @@ mod ending;
 mod hold;
 mod pause;
 mod places;
+mod preflight;
 mod reboots;
 mod staging;
 mod steps;

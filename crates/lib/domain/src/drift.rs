@@ -99,7 +99,7 @@ pub fn digest(list: &[Drift]) -> Digest {
 pub enum Wanted {
     /// It has no closure for the host, or somebody accepted that the host is behind it.
     Nothing,
-    /// A rollout is changing the environment.
+    /// A rollout is changing the host.
     Changing,
     /// The closure that it has for the host.
     Closure(StorePath),
@@ -265,7 +265,7 @@ mod tests {
         }
 
         #[test]
-        fn a_host_that_is_behind_is_so_while_a_rollout_changes_its_environment(facts in facts()) {
+        fn a_host_that_is_behind_is_so_while_a_rollout_changes_it(facts in facts()) {
             let before = find(&facts, &[], at(1));
             let changing = DriftFacts { wanted: Wanted::Changing, ..facts };
             prop_assert_eq!(find(&changing, &before, at(2)), before);

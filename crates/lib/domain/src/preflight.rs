@@ -18,6 +18,7 @@ pub use subject::{EnvironmentSubject, HostSubject, PlaneSubject, ReleaseSubject,
 pub use table::{CHECKS, CheckInfo, Scope, is_check};
 
 use crate::HostName;
+use table::Judge;
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -118,6 +119,16 @@ impl Finding {
             [one] => format!("{one}: "),
             [first, rest @ ..] => format!("{first} and {} more: ", rest.len()),
         };
+        self.with_hosts(&hosts)
+    }
+
+    /// What it says of one of its hosts, in one line.
+    #[must_use]
+    pub fn of_one(&self) -> String {
+        self.with_hosts("")
+    }
+
+    fn with_hosts(&self, hosts: &str) -> String {
         let cure = self.cure.as_ref().map(|cure| format!("; {cure}"));
         format!(
             "{}: {hosts}{}{}",
@@ -131,14 +142,35 @@ impl Finding {
 /// Runs every check. What blocks comes first; hosts with the same finding are put together.
 #[must_use]
 pub fn judge(subject: &Subject) -> Vec<Finding> {
+    run(subject, |_| true)
+}
+
+/// What keeps a rollout from its first activation: the blocking findings of the release and of these hosts.
+///
+/// A fact that nobody knows does not stop a rollout: agents of earlier releases send none.
+#[must_use]
+pub fn obstacles(subject: &Subject, skipped: &[String]) -> Vec<Finding> {
+    let is_skipped = |name| skipped.iter().any(|skipped| skipped == name);
+    let mut found = run(subject, |check| check.in_rollouts && !is_skipped(check.name));
+    found.retain(|finding| finding.outcome == Outcome::Blocking);
+    found
+}
+
+/// Runs those checks.
+fn run(subject: &Subject, wanted: impl Fn(&CheckInfo) -> bool) -> Vec<Finding> {
     let mut findings = Findings::default();
-    for check in CHECKS {
+    for (place, check) in CHECKS.iter().enumerate().filter(|(_, check)| wanted(check)) {
         match check.judge {
-            table::Judge::Once(judge) => findings.add(check.name, None, judge(subject)),
-            table::Judge::EachHost(judge) => {
+            Judge::Once(judge) => findings.add(place, None, judge(subject)),
+            Judge::EachHost(judge) => {
+                for host in &subject.hosts {
+                    findings.add(place, Some(&host.name), judge(subject, host));
+                }
+            }
+            Judge::SomeHosts(judge) => {
                 for host in &subject.hosts {
                     if let Some(judgement) = judge(subject, host) {
-                        findings.add(check.name, Some(&host.name), judgement);
+                        findings.add(place, Some(&host.name), judgement);
                     }
                 }
             }
@@ -147,45 +179,15 @@ pub fn judge(subject: &Subject) -> Vec<Finding> {
     findings.sorted()
 }
 
-/// What keeps a rollout from its first activation: the blocking findings of the release and of these hosts.
-///
-/// A fact that nobody knows does not stop a rollout: agents of earlier releases send none.
-#[must_use]
-pub fn obstacles(subject: &Subject, skipped: &[String]) -> Vec<Finding> {
-    let mut findings = Findings::default();
-    for check in CHECKS.iter().filter(|check| check.in_rollouts) {
-        if skipped.iter().any(|name| name == check.name) {
-            continue;
-        }
-        match check.judge {
-            table::Judge::Once(judge) => findings.add(check.name, None, judge(subject)),
-            table::Judge::EachHost(judge) => {
-                for host in &subject.hosts {
-                    if let Some(judgement) = judge(subject, host) {
-                        findings.add(check.name, Some(&host.name), judgement);
-                    }
-                }
-            }
-        }
-    }
-    let mut found = findings.sorted();
-    found.retain(|finding| finding.outcome == Outcome::Blocking);
-    found
-}
-
 #[derive(Default)]
 struct Findings {
-    /// By check in the order of the table, outcome, message and cure.
+    /// By outcome, the check's place in the table, message and cure.
     found: BTreeMap<(Outcome, usize, String, Option<String>), Vec<HostName>>,
     passed: BTreeMap<usize, (String, u64)>,
 }
 
 impl Findings {
-    fn add(&mut self, check: &str, host: Option<&HostName>, judgement: Judgement) {
-        let place = CHECKS
-            .iter()
-            .position(|known| known.name == check)
-            .unwrap_or_default();
+    fn add(&mut self, place: usize, host: Option<&HostName>, judgement: Judgement) {
         if judgement.outcome == Outcome::Passed {
             let (_, hosts) = self.passed.entry(place).or_insert((judgement.message, 0));
             *hosts += u64::from(host.is_some());

@@ -7,6 +7,7 @@ use crate::event::Actor;
 use crate::host_plan::{PlanReport, rollout_digest};
 use crate::lives::Doubt;
 use crate::named::named;
+use crate::preflight::Finding;
 use crate::{
     AttemptId, AttemptPhase, CommandId, HostId, HostName, Labels, OFFLINE_AFTER_SECONDS, PrincipalId,
     RolloutId, RolloutState, StepId, StepState, StorePath, Strategy, Timestamp,
@@ -38,8 +39,8 @@ pub struct Snapshot {
 pub struct Preflight {
     /// A staged host that is about to send its facts anew.
     pub awaited: Option<HostName>,
-    /// What blocks, in words.
-    pub obstacles: Vec<String>,
+    /// What blocks.
+    pub obstacles: Vec<Finding>,
 }
 
 impl Snapshot {

@@ -133,7 +133,7 @@ pub enum BootError {
 /// What there is to do about a boot loader that is not known.
 const UNKNOWN: &str = "set AGENT_BOOT_LOADER to systemd-boot or grub if that is what boots it (the NixOS module does), or use reboot: never with allow_pending_reboot and reboot it by hand";
 
-pub(crate) use deadman::is_deadman;
+pub(crate) use deadman::deadman_files;
 
 /// A job that has the boot loader boot a closure once.
 #[derive(Debug, Clone)]

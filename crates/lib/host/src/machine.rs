@@ -41,10 +41,10 @@ impl Machine {
         })
     }
 
-    /// What somebody changed beside the system that runs.
+    /// What somebody changed beside the system that runs, while this attempt is under way or none is.
     #[must_use]
-    pub fn overrides(&self, live: &StorePath) -> Vec<Override> {
-        overrides::find(&self.config, live)
+    pub fn overrides(&self, live: &StorePath, under_way: Option<AttemptId>) -> Vec<Override> {
+        overrides::find(&self.config, live, under_way)
     }
 
     /// What of the live system runs only after a reboot.

@@ -8,9 +8,9 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use slipway_domain::StorePath;
 use slipway_domain::digest::Digest;
 use slipway_domain::drift::{MAX_OVERRIDE_CHARS, MAX_OVERRIDES, Override};
+use slipway_domain::{AttemptId, StorePath};
 
 use crate::boot;
 use crate::config::HostConfig;
@@ -26,12 +26,15 @@ const MAX_BYTES: u64 = 256 * 1024;
 const MAX_ENTRIES: usize = 1000;
 
 /// What was changed beside this system, in the order of paths. Nothing where the system has no units of its own.
-pub(crate) fn find(config: &HostConfig, live: &StorePath) -> Vec<Override> {
+///
+/// The dead-man of the one boot of the attempt under way is the agent's own. No other file has a name that hides it.
+pub(crate) fn find(config: &HostConfig, live: &StorePath, under_way: Option<AttemptId>) -> Vec<Override> {
     let units = live.as_path().join(UNITS);
     let runtime = config.live_link.parent().unwrap_or(Path::new("/run"));
     let etc = runtime.parent().unwrap_or(Path::new("/")).join(UNITS);
     let mut look = Look {
         units: &units,
+        ours: under_way.map_or_else(Vec::new, |attempt| boot::deadman_files(config, attempt)),
         found: Vec::new(),
     };
     look.at_closures_folder(&etc);
@@ -45,12 +48,6 @@ pub(crate) fn find(config: &HostConfig, live: &StorePath) -> Vec<Override> {
     look.finish()
 }
 
-/// The dead-man of an attempt's one boot, which the agent itself puts there.
-fn is_ours(file: &Path) -> bool {
-    let name = file.file_name().and_then(|name| name.to_str());
-    name.is_some_and(boot::is_deadman)
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Which {
     All,
@@ -59,6 +56,8 @@ enum Which {
 
 struct Look<'a> {
     units: &'a Path,
+    /// What the agent itself put there.
+    ours: Vec<PathBuf>,
     found: Vec<Override>,
 }
 
@@ -99,7 +98,7 @@ impl Look<'_> {
                 expected.map_or_else(|| "nothing".to_owned(), |file| shown(&file.display().to_string()));
             let is_folder = path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
             let files = if is_folder { entries(&path) } else { vec![path] };
-            let files = files.iter().filter(|file| !is_ours(file));
+            let files = files.iter().filter(|file| !self.ours.contains(file));
             self.found.extend(files.map(|file| Override {
                 expected: expected.clone(),
                 found: describe(file),
@@ -235,26 +234,34 @@ mod tests {
         }
 
         fn found(&self) -> Vec<Override> {
-            find(&self.config, &self.live)
+            find(&self.config, &self.live, None)
         }
     }
 
+    /// Whoever may write units could otherwise name theirs as a dead-man is named.
     #[test]
-    fn the_deadman_of_a_boot_is_nobodys_override() {
-        let scene = Scene::new();
-        let attempt = slipway_domain::AttemptId::random();
-        let name = format!("slipway-deadman-{attempt}-boot");
-        let folder = "etc/systemd/system.control";
-        for file in [
-            format!("{folder}/{name}.service"),
-            format!("{folder}/{name}.timer"),
-            format!("{folder}/timers.target.wants/{name}.timer"),
-        ] {
-            scene.write(&file, "[Unit]\n");
+    fn only_the_deadman_of_the_attempt_under_way_is_nobodys_override() {
+        let mut scene = Scene::new();
+        let units = scene.root.path().join("etc/systemd/system.control");
+        scene.config.boot.units = units.clone();
+        let attempt = AttemptId::random();
+        let files = boot::deadman_files(&scene.config, attempt);
+        for file in &files {
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, "[Unit]\n").unwrap();
         }
-        assert_eq!(find(&scene.config, &scene.live), []);
-        scene.write(&format!("{folder}/slipway-deadman-x-boot.timer"), "[Unit]\n");
-        assert_eq!(find(&scene.config, &scene.live).len(), 1);
+        let found = |under_way| find(&scene.config, &scene.live, under_way).len();
+        assert_eq!(found(Some(attempt)), 0);
+        assert_eq!(found(Some(AttemptId::random())), files.len());
+        assert_eq!(found(None), files.len());
+        // The same name in another place, or another ending, is somebody else's.
+        let name = files[0].file_name().unwrap().to_str().unwrap();
+        scene.write(&format!("run/systemd/system/{name}"), "[Service]\n");
+        scene.write(
+            &format!("etc/systemd/system.control/{name}.d/a.conf"),
+            "[Service]\n",
+        );
+        assert_eq!(find(&scene.config, &scene.live, Some(attempt)).len(), 2);
     }
 
     #[test]

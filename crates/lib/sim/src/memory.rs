@@ -1,17 +1,20 @@
 //! The model of the database.
 
+use std::collections::BTreeSet;
+
 use slipway_domain::agent::{Assignment, instruct};
 use slipway_domain::apply::ApplyError;
 use slipway_domain::decide::Change;
 use slipway_domain::digest::Digest;
 use slipway_domain::event::Actor;
 use slipway_domain::plan::{Wave, cluster_of};
+use slipway_domain::preflight::{Finding, Outcome};
 use slipway_domain::snapshot::{
     CommandKind, HostObservation, OperatorCommand, Preflight, RolloutSnapshot, Snapshot, StepSnapshot,
 };
 use slipway_domain::{
-    Calendar, CommandId, HostId, Instruction, PrincipalId, PrincipalName, RolloutId, RolloutState, StepId,
-    StepState, Strategy, Timestamp, Timing,
+    Calendar, CommandId, HostId, HostName, Instruction, PrincipalId, PrincipalName, RolloutId, RolloutState,
+    StepId, StepState, Strategy, Timestamp, Timing,
 };
 use uuid::Uuid;
 
@@ -32,6 +35,8 @@ pub struct Memory {
     asks: bool,
     /// The plan that the approver looked at.
     seen: Option<Digest>,
+    /// Hosts whose facts say that they cannot take the release, by their places.
+    in_the_way: BTreeSet<usize>,
 }
 
 impl Memory {
@@ -40,6 +45,15 @@ impl Memory {
     pub fn that_asks() -> Self {
         Self {
             asks: true,
+            ..Self::new()
+        }
+    }
+
+    /// One that hears of these hosts, by their places, that they cannot take the release.
+    #[must_use]
+    pub fn with_in_the_way(hosts: BTreeSet<usize>) -> Self {
+        Self {
+            in_the_way: hosts,
             ..Self::new()
         }
     }
@@ -78,6 +92,7 @@ impl Memory {
             epoch: 0,
             asks: false,
             seen: None,
+            in_the_way: BTreeSet::new(),
         }
     }
 
@@ -258,6 +273,22 @@ impl SimControlPlane for Memory {
             let i = place(step);
             step.observed = self.observed[i].clone();
             step.out_before = step.observed.is_left_out(self.earlier[i]);
+        }
+        let staged = snapshot
+            .steps
+            .iter()
+            .filter(|step| step.state == StepState::Staged);
+        let in_the_way = staged.filter(|step| self.in_the_way.contains(&place(step)));
+        let hosts: Vec<HostName> = in_the_way.map(|step| step.name.clone()).collect();
+        if !hosts.is_empty() {
+            snapshot.preflight.obstacles.push(Finding {
+                check: "memory".to_owned(),
+                outcome: Outcome::Blocking,
+                host_count: hosts.len() as u64,
+                hosts,
+                message: "1 MiB".to_owned(),
+                cure: None,
+            });
         }
         snapshot
     }

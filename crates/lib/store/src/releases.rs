@@ -2,7 +2,7 @@
 
 mod drafts;
 mod kept;
-mod manifests;
+pub(crate) mod manifests;
 
 use std::collections::{BTreeMap, BTreeSet};
 

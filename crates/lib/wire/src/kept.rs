@@ -42,6 +42,9 @@ pub const MAX_DAYS: u32 = 3650;
 /// Those days when nothing is said.
 pub const DEFAULT_DAYS: u32 = 14;
 
+/// The most closures that `GET /release-roots` answers with. With more it is an error, since a part would cost hosts theirs.
+pub const MAX_ROOTS: u32 = 200_000;
+
 /// The query of `GET /release-roots`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]

@@ -1,7 +1,6 @@
 //! Environments.
 
 use axum::Json;
-use axum::extract::State;
 use http::StatusCode;
 use slipway_domain::calendar::MAX_WINDOWS;
 use slipway_domain::{EnvironmentName, Strategy, Timestamp, Window};
@@ -16,7 +15,6 @@ use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, PathParam};
 use crate::once;
-use crate::state::App;
 
 endpoints! {
     list: Role(Viewer) of Own,
@@ -63,6 +61,9 @@ async fn list(context: RequestContext) -> Answer<Page<Environment>> {
     if let Some(may) = &context.caller.limits.environments {
         all.retain(|environment| may.contains(&environment.name));
     }
+    for environment in &mut all {
+        context.hide_rollout(environment).await?;
+    }
     Ok(whole(all))
 }
 
@@ -97,8 +98,10 @@ async fn create(
     params(("name" = EnvironmentName, Path, description = "Its name")),
     responses((status = 200, description = "The environment", body = Environment))
 )]
-async fn get(State(app): State<App>, PathParam(name): PathParam<EnvironmentName>) -> Answer<Environment> {
-    Ok(Json(app.store.get_environment_by_name(&name).await?.value))
+async fn get(context: RequestContext, PathParam(name): PathParam<EnvironmentName>) -> Answer<Environment> {
+    let mut environment = context.store.get_environment_by_name(&name).await?.value;
+    context.hide_rollout(&mut environment).await?;
+    Ok(Json(environment))
 }
 
 /// Delete an environment

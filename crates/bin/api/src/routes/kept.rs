@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use slipway_wire::kept::{KeepRelease, KeptRelease, MAX_DAYS, MAX_LAST, ReleaseRoots, RootsQuery};
+use slipway_wire::kept::{KeepRelease, KeptRelease, MAX_DAYS, MAX_LAST, MAX_ROOTS, ReleaseRoots, RootsQuery};
 use slipway_wire::route;
 
 use super::Answer;
@@ -57,7 +57,10 @@ async fn unkeep(context: RequestContext, ReleaseParam(id): ReleaseParam) -> Resu
 /// last that succeeded in each environment and kept ones count too. The answer is whole or an error, never a part.
 #[utoipa::path(
     get, path = route::RELEASE_ROOTS, operation_id = "list_roots", tag = "releases", params(RootsQuery),
-    responses((status = 200, description = "Each closure once, with the reasons", body = ReleaseRoots))
+    responses(
+        (status = 200, description = "Each closure once, with the reasons", body = ReleaseRoots),
+        (status = 409, description = "There are more than 200,000"),
+    )
 )]
 async fn roots(State(app): State<App>, QueryParams(query): QueryParams<RootsQuery>) -> Answer<ReleaseRoots> {
     for (field, value, most) in [("last", query.last, MAX_LAST), ("days", query.days, MAX_DAYS)] {
@@ -68,5 +71,5 @@ async fn roots(State(app): State<App>, QueryParams(query): QueryParams<RootsQuer
             ));
         }
     }
-    Ok(Json(app.store.list_roots(&query).await?))
+    Ok(Json(app.store.list_roots(&query, MAX_ROOTS).await?))
 }

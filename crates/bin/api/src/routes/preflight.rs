@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use axum::Json;
 use slipway_domain::preflight::{Outcome, judge};
-use slipway_domain::{EnvironmentName, HostId, ReleaseId};
-use slipway_release::SignedManifest;
-use slipway_store::{PreflightOf, StoreError};
+use slipway_domain::{EnvironmentName, HostId, ReleaseId, Role};
+use slipway_store::PreflightOf;
 use slipway_wire::preflight::{PreflightQuery, PreflightReport};
 use slipway_wire::route;
 use tokio::time::{Instant, sleep};
@@ -50,6 +49,7 @@ async fn run(
     let app = &context.app;
     let environment = app.store.get_environment_by_name(&name).await?;
     let release = context.release_in(&name, &query.release).await?;
+    require_release(&context, &name, release).await?;
     // One that is not there is told of before anybody waits.
     let label = app.store.get_release(release).await?.label();
     // It waits, as for news: nobody may keep all places.
@@ -63,7 +63,6 @@ async fn run(
         release,
         by: context.caller.id,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        signed_by: signed_by(&context, release).await?,
     };
     let (_, closures) = app.store.load_preflight(&of, &app.audit_key).await?;
     let silent = ask(&context, &app.store.ask_facts(&closures).await?).await?;
@@ -84,23 +83,19 @@ async fn run(
     }))
 }
 
-/// The keys that signed the release. Whether the signatures are good, the hosts find out.
-async fn signed_by(context: &RequestContext, release: ReleaseId) -> Result<Vec<String>> {
-    // One without a manifest is nothing special.
-    let stored = match context.store.get_manifest(release).await {
-        Ok(stored) => stored,
-        Err(StoreError::NotFound { .. }) => return Ok(Vec::new()),
-        Err(error) => return Err(error.into()),
-    };
-    let signed = SignedManifest {
-        manifest: stored.manifest,
-        signatures: stored.signatures,
-    };
-    let read = signed.read();
-    Ok(read.map_or_else(
-        |_| Vec::new(),
-        |(_, signatures)| signatures.iter().map(ToString::to_string).collect(),
-    ))
+/// The path names one environment, and the release may be of others alone. What is not there is refused like what may not be
+/// seen.
+async fn require_release(
+    context: &RequestContext,
+    environment: &EnvironmentName,
+    release: ReleaseId,
+) -> Result<()> {
+    let subject = context.store.find_subject_of_release(release).await?;
+    let subject = subject.unwrap_or_default();
+    match &subject.environments {
+        Some(environments) if environments.contains(environment) => Ok(()),
+        _ => context.require(Role::Viewer, &subject),
+    }
 }
 
 /// Wakes the agents of these hosts until they have answered, or the time is up. Gives those that have not.

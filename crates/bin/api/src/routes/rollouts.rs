@@ -311,7 +311,12 @@ async fn plan_rollout(
     let environment = find_environment_of(&context, &request).await?;
     let prepared = prepare(&context, &environment, &request).await?;
     require_waves(&context, Role::Viewer, &environment.name, &prepared.waves)?;
-    Ok(Json(shown(environment.value, prepared)))
+    let mut plan = shown(environment.value, prepared);
+    plan.open_rollout = context.visible(plan.open_rollout).await?;
+    if let Some(may) = &context.caller.limits.hosts {
+        plan.left_alone.retain(|host| may.contains(host));
+    }
+    Ok(Json(plan))
 }
 
 fn shown(environment: Environment, prepared: Prepared) -> RolloutPlan {

@@ -13,6 +13,7 @@ use crate::support::{Answer, TestApp, closure};
 use crate::times::in_days;
 
 mod chains;
+mod reads;
 
 /// An environment each for `dev-1`, `dev-2` and `prod-1`, with something of everything.
 struct World {

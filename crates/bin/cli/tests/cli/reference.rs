@@ -24,7 +24,7 @@ fn the_reference_page_is_as_generated() {
 #[test]
 fn the_table_of_checks_is_as_generated() {
     const BEGIN: &str = "|---|---|---|---|---|\n";
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/rollouts.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/preflight.md");
     let page = fs::read_to_string(&path).unwrap();
     let (before, rest) = page.split_once("preflight/table.rs; to renew it").unwrap();
     let (head, rest) = rest.split_once(BEGIN).unwrap();
@@ -56,7 +56,7 @@ fn the_table_of_checks_is_as_generated() {
     }
     assert!(
         found == rows,
-        "docs/rollouts.md is behind the checks; renew it: UPDATE_GENERATED=1 cargo test generated"
+        "docs/preflight.md is behind the checks; renew it: UPDATE_GENERATED=1 cargo test generated"
     );
 }
 

@@ -13,13 +13,16 @@ const ARROWS: [(&str, &[&str]); 25] = [
     ("slipway-durable", &[]),
     ("slipway-process", &[]),
     ("slipway-fixtures", &[]),
-    // Agent, API and command line read manifests by one rule.
+    // Agent, control plane and command line read manifests by one rule.
     ("slipway-release", &["slipway-domain"]),
     ("slipway-sim", &["slipway-domain"]),
     ("slipway-wire", &["slipway-domain"]),
     ("slipway-settings", &["slipway-text"]),
     ("slipway-telemetry", &["slipway-domain", "slipway-settings"]),
-    ("slipway-store", &["slipway-settings", "slipway-wire"]),
+    (
+        "slipway-store",
+        &["slipway-release", "slipway-settings", "slipway-wire"],
+    ),
     ("slipway-wake", &["slipway-domain", "slipway-settings"]),
     ("slipway-webhook", &[]),
     ("slipway-client", &["slipway-webhook", "slipway-wire"]),

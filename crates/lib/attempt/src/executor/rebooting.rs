@@ -51,6 +51,13 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
                     .to_owned(),
             );
         };
+        let reboots = self.journal.reboots_of_a_day(self.clock.wall());
+        if reboots >= self.most_reboots as usize {
+            return Err(format!(
+                "attempts had it reboot {reboots} times within 24 h, and AGENT_MAX_REBOOTS_PER_DAY allows {}: look why, and then wait, or raise services.slipway.agent.maxRebootsPerDay on the host",
+                self.most_reboots
+            ));
+        }
         if let Some(obstacle) = self.host.boot_obstacle(closure).await {
             return Err(format!("it cannot boot the release once: {obstacle}"));
         }
@@ -160,6 +167,9 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         }
         let left = attempt.deadline.unwrap_or(now).left(now);
         let wall = self.clock.wall();
+        if reboot.asked == 0 {
+            self.journal.note_reboot(wall);
+        }
         if let Some(current) = &mut self.journal.current
             && let Some(reboot) = &mut current.reboot
         {
@@ -293,6 +303,10 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             Ok(None) if asked < MOST_ASKED => {}
             // What is left is to switch it as it runs.
             Ok(None) | Err(_) => return Ok(BootBack::None),
+        }
+        if asked == 0 {
+            let wall = self.clock.wall();
+            self.journal.note_reboot(wall);
         }
         if let Some(attempt) = self.slot_mut(slot)
             && let Some(reboot) = &mut attempt.reboot

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use slipway_domain::{StorePath, Timestamp};
 
-use super::Attempt;
+use super::{Attempt, Journal};
+
+/// Within how many seconds reboots are counted.
+const COUNTED: u64 = 24 * 3600;
 
 /// The one boot of an attempt's closure. It is written before the boot loader is told, so that any other boot that
 /// follows is that one, whatever came up.
@@ -54,4 +57,23 @@ impl Attempt {
             .as_ref()
             .is_some_and(|reboot| reboot.default != self.closure)
     }
+}
+
+impl Journal {
+    /// How many times attempts had this host reboot within a day.
+    #[must_use]
+    pub fn reboots_of_a_day(&self, now: Timestamp) -> usize {
+        self.reboots.iter().filter(|at| counts(**at, now)).count()
+    }
+
+    /// Notes a reboot that is about to be asked for. What no longer counts goes.
+    pub fn note_reboot(&mut self, now: Timestamp) {
+        self.reboots.retain(|at| counts(*at, now));
+        self.reboots.push(now);
+    }
+}
+
+/// A time that lies far ahead is of a clock that was wrong, and does not count for ever.
+fn counts(at: Timestamp, now: Timestamp) -> bool {
+    (now - at).num_seconds().unsigned_abs() < COUNTED
 }

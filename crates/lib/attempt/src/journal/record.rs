@@ -338,6 +338,9 @@ pub struct Journal {
     /// same write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed: Option<Committed>,
+    /// When attempts had this host reboot, the newest last. Agents from before this bound leave it out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reboots: Vec<Timestamp>,
 }
 
 /// What a journal knows of an attempt.

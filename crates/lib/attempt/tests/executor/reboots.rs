@@ -205,6 +205,64 @@ async fn a_machine_that_cannot_boot_it_once_says_so_while_it_stages_and_is_not_t
     assert_eq!(rig.host.state().done, [""; 0]);
 }
 
+/// Whoever holds the control plane begins one attempt after another, and each reboots the host.
+#[tokio::test(start_paused = true)]
+async fn a_control_plane_has_a_host_reboot_so_many_times_a_day_and_no_more() {
+    let mut rig = rig();
+    rig.kill().await;
+    rig.most_reboots = 3;
+    rig.start();
+    let commit = async |rig: &mut ExecutorRig, name: &str| {
+        let attempt = go_down(rig, name, Reboot::Always).await;
+        rig.reboot().await;
+        rig.reach(attempt, AttemptPhase::Verified).await;
+        rig.commit(attempt);
+        rig.reach(attempt, AttemptPhase::Committed).await;
+    };
+    commit(&mut rig, "c").await;
+    // One there and one back count as two.
+    rig.behave("b", |it| {
+        it.reboot_needs = vec!["kernel".to_owned()];
+        it.last_verdict = slipway_domain::agent::Verdict::Fail;
+    });
+    let attempt = go_down(&mut rig, "b", Reboot::WhenNeeded).await;
+    rig.reboot().await;
+    goes_down(&rig).await;
+    rig.reboot().await;
+    rig.reach(attempt, AttemptPhase::Reverted).await;
+    assert_eq!((reboots(&rig), rig.now()), (3, ExecutorRig::on("c", "c")));
+    let (before, tests) = (rig.count("boot-once"), rig.count("test"));
+    for _ in 0..3 {
+        let attempt = rig.stage("d");
+        rig.reach(attempt, AttemptPhase::Staged).await;
+        rig.activate_by(attempt, "d", rebooting(Reboot::Always));
+        let why = rig.message(attempt, AttemptPhase::StageFailed).await;
+        assert!(
+            why.contains("reboot 3 times within 24 h, and AGENT_MAX_REBOOTS_PER_DAY allows 3"),
+            "{why}"
+        );
+    }
+    assert_eq!(
+        (rig.count("boot-once"), rig.count("test"), reboots(&rig)),
+        (before, tests, 3)
+    );
+    // What takes no reboot goes on.
+    let attempt = rig.stage("d");
+    rig.reach(attempt, AttemptPhase::Staged).await;
+    rig.activate_by(attempt, "d", rebooting(Reboot::WhenNeeded));
+    rig.reach(attempt, AttemptPhase::Verified).await;
+    rig.commit(attempt);
+    rig.reach(attempt, AttemptPhase::Committed).await;
+    sleep(Duration::from_hours(24)).await;
+    commit(&mut rig, "e").await;
+    assert_eq!(reboots(&rig), 4);
+    assert_eq!(
+        rig.store.peek().unwrap().reboots.len(),
+        1,
+        "the journal forgets what no longer counts"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn taking_a_committed_kernel_back_boots_the_prior() {
     let mut rig = rig();

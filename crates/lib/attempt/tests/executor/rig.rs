@@ -41,6 +41,7 @@ pub(super) struct ExecutorRig {
     pub(super) store: JournalStore,
     pub(super) instructions: watch::Sender<Instruction>,
     pub(super) agent: Option<(watch::Receiver<ExecutorView>, JoinHandle<()>)>,
+    pub(super) most_reboots: u32,
     pub(super) _dir: TempDir,
 }
 
@@ -58,6 +59,7 @@ impl ExecutorRig {
             store: JournalStore::open(dir.path()).unwrap(),
             instructions: watch::channel(Instruction::Idle).0,
             agent: None,
+            most_reboots: u32::MAX,
             _dir: dir,
         };
         rig.start();
@@ -65,13 +67,14 @@ impl ExecutorRig {
     }
 
     pub(super) fn executor(&self) -> (Executor<FakeHost, TokioClock>, watch::Receiver<ExecutorView>) {
-        Executor::new(
+        let (executor, view) = Executor::new(
             self.host.clone(),
             self.clock,
             self.store.clone(),
             3,
             self.instructions.subscribe(),
-        )
+        );
+        (executor.with_most_reboots_per_day(self.most_reboots), view)
     }
 
     pub(super) fn start(&mut self) {

@@ -2,7 +2,7 @@
 
 use super::Round;
 use crate::event::Actor;
-use crate::snapshot::{Preflight, RevertScope, StepSnapshot};
+use crate::snapshot::{RevertScope, StepSnapshot};
 use crate::strategy::{Offline, OnFailure};
 use crate::{AttemptId, RolloutState, StepState};
 
@@ -20,27 +20,6 @@ impl Round<'_> {
         let under_way = |step: &StepSnapshot| matches!(step.state, StepState::Waiting | StepState::Staging);
         if self.changes.is_empty() && !self.snapshot.steps.iter().any(under_way) && !self.retries_pending() {
             self.begin_rolling();
-        }
-    }
-
-    /// Every host has its closure: the rollout goes on unless the preflight stops it. Once a host was activated, only its
-    /// checks can stop it.
-    fn begin_rolling(&mut self) {
-        let snapshot = self.snapshot;
-        let Preflight { awaited, obstacles } = &snapshot.preflight;
-        if snapshot.steps.iter().any(StepSnapshot::was_touched) || (awaited.is_none() && obstacles.is_empty())
-        {
-            return self.rollout(RolloutState::Rolling, "every host has its closure");
-        }
-        if let Some(first) = obstacles.first() {
-            let more = match obstacles.len() {
-                1 => String::new(),
-                all => format!(" (and {} more: slipway preflight)", all - 1),
-            };
-            self.rollout(
-                RolloutState::Paused,
-                format!("preflight: {first}{more}; resume when it is mended"),
-            );
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::Judgement;
 use super::subject::{HostSubject, Subject};
+use crate::drift::DriftKind;
 use crate::facts::{Availability, ClosureFacts, FACTS_AGE_SECONDS, FilesystemRole, HostFacts};
 use crate::strategy::Offline;
 
@@ -27,10 +28,9 @@ pub(super) fn mib(bytes: u64) -> String {
     format!("{} MiB", bytes / MIB)
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the form of all checks of hosts")]
-pub(super) fn agent_seen(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+pub(super) fn agent_seen(subject: &Subject, host: &HostSubject) -> Judgement {
     if host.online {
-        return Some(Judgement::passed("the agents were heard of lately"));
+        return Judgement::passed("the agents were heard of lately");
     }
     let (message, cure) = match host.seen {
         None => ("its agent was never heard of", "install it: docs/agent.md"),
@@ -39,10 +39,10 @@ pub(super) fn agent_seen(subject: &Subject, host: &HostSubject) -> Option<Judgem
             "see on the host: systemctl status slipway-agent",
         ),
     };
-    Some(match subject.environment.strategy.offline {
+    match subject.environment.strategy.offline {
         Offline::Skip => Judgement::warning(format!("{message}; a rollout skips it"), cure),
         Offline::Wait | Offline::Fail => Judgement::blocking(message, cure),
-    })
+    }
 }
 
 pub(super) fn agent_version(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
@@ -58,85 +58,85 @@ pub(super) fn agent_version(subject: &Subject, host: &HostSubject) -> Option<Jud
     })
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the form of all checks of hosts")]
-pub(super) fn one_machine(_: &Subject, host: &HostSubject) -> Option<Judgement> {
-    Some(match &host.doubt {
+pub(super) fn one_machine(_: &Subject, host: &HostSubject) -> Judgement {
+    match &host.doubt {
         None => Judgement::passed("one machine speaks for each host"),
         Some(doubt) => Judgement::blocking(
             doubt,
             "stop the second machine, or give it a token of its own: slipway host token",
         ),
-    })
+    }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the form of all checks of hosts")]
-pub(super) fn facts(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
-    Some(match &host.facts {
+pub(super) fn facts(subject: &Subject, host: &HostSubject) -> Judgement {
+    match &host.facts {
         None => no_facts(),
         Some(_) if subject.facts(host).is_some() => Judgement::passed("the facts are new"),
         Some(_) => Judgement::unknown(
             format!("its facts are older than {FACTS_AGE_SECONDS} s"),
             "see on the host: journalctl -u slipway-agent",
         ),
-    })
+    }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the form of all checks of hosts")]
-pub(super) fn clock(_: &Subject, host: &HostSubject) -> Option<Judgement> {
+pub(super) fn clock(_: &Subject, host: &HostSubject) -> Judgement {
     let cure = "see on the host: timedatectl timesync-status";
     let Some(skew) = host.clock_skew_seconds else {
-        return Some(Judgement::unknown(
+        return Judgement::unknown(
             "its clock is not known",
             "see on the host: systemctl status slipway-agent",
-        ));
+        );
     };
     let off = skew.saturating_abs();
     let way = if skew < 0 { "behind" } else { "ahead" };
-    Some(if off >= SKEW_WRONG {
+    if off >= SKEW_WRONG {
         Judgement::blocking(format!("its clock is {off} s {way}"), cure)
     } else if off > SKEW_SHOWN {
         Judgement::warning(format!("its clock is {off} s {way}"), cure)
     } else {
         Judgement::passed("the clocks are right")
-    })
+    }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the form of all checks of hosts")]
-pub(super) fn open_attempt(_: &Subject, host: &HostSubject) -> Option<Judgement> {
-    Some(if host.unsettled {
+pub(super) fn open_attempt(_: &Subject, host: &HostSubject) -> Judgement {
+    if host.unsettled {
         Judgement::blocking(
             "an earlier attempt is neither committed nor taken back",
             "see what it is at: slipway host show, and on the host: slipway-agent status",
         )
     } else {
         Judgement::passed("no attempt is open")
-    })
+    }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the form of all checks of hosts")]
-pub(super) fn journal(_: &Subject, host: &HostSubject) -> Option<Judgement> {
-    Some(match &host.journal_trouble {
+pub(super) fn journal(_: &Subject, host: &HostSubject) -> Judgement {
+    match &host.journal_trouble {
         None => Judgement::passed("the journals are whole"),
         Some(trouble) => Judgement::blocking(
             format!("its journal: {trouble}"),
             "see docs/runbooks.md, and on the host: slipway-agent status",
         ),
-    })
+    }
 }
 
+/// A host that is behind is what a rollout is for.
 pub(super) fn drift(_: &Subject, host: &HostSubject) -> Option<Judgement> {
-    let expected = host.expected.as_ref()?;
-    Some(match &host.live {
-        None => Judgement::unknown(
-            "what runs is not known",
-            "see on the host: systemctl status slipway-agent",
-        ),
-        Some(live) if live == expected => Judgement::passed("what the last rollout left runs"),
-        Some(live) => Judgement::warning(
-            format!("{live} runs, and the last rollout left {expected}"),
-            "find out who switched it; the rollout replaces it",
-        ),
-    })
+    let drift = host.drift.as_ref()?;
+    let mut by_hand = drift.iter().filter(|drift| drift.kind != DriftKind::Behind);
+    Some(by_hand.next().map_or_else(
+        || Judgement::passed("the hosts are as Slipway left them"),
+        |first| {
+            Judgement::warning(
+                format!(
+                    "{}: {} is expected, and {} was found",
+                    first.kind.words(),
+                    first.expected,
+                    first.found
+                ),
+                "find out who did it: slipway host show; the rollout ends all of it but changed units",
+            )
+        },
+    ))
 }
 
 pub(super) fn boot_default(_: &Subject, host: &HostSubject) -> Option<Judgement> {
@@ -154,13 +154,12 @@ pub(super) fn boot_default(_: &Subject, host: &HostSubject) -> Option<Judgement>
     })
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the form of all checks of hosts")]
-pub(super) fn release_trusted(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+pub(super) fn release_trusted(subject: &Subject, host: &HostSubject) -> Judgement {
     let Some(keys) = subject.facts(host).and_then(|facts| facts.release_keys.as_ref()) else {
-        return Some(no_facts());
+        return no_facts();
     };
     let signed_by = &subject.release.signed_by;
-    Some(if keys.is_empty() {
+    if keys.is_empty() {
         Judgement::warning(
             "it has no release keys: it trusts the control plane",
             "give it keys: docs/trust.md",
@@ -181,7 +180,7 @@ pub(super) fn release_trusted(subject: &Subject, host: &HostSubject) -> Option<J
             ),
             "sign it with a key that the host trusts",
         )
-    })
+    }
 }
 
 /// What its agent found out about exactly this closure.
@@ -213,14 +212,12 @@ pub(super) fn architecture(subject: &Subject, host: &HostSubject) -> Option<Judg
     })
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the form of all checks of hosts")]
-pub(super) fn cache(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+pub(super) fn cache(subject: &Subject, host: &HostSubject) -> Judgement {
     let Some(found) = closure(subject, host) else {
-        return Some(not_asked());
+        return not_asked();
     };
-    Some(match found.availability {
-        Availability::Present => Judgement::passed("the closures are there, or a cache answers"),
-        Availability::Fetchable | Availability::Missing => {
+    match found.availability {
+        Availability::Present | Availability::Fetchable | Availability::Missing => {
             Judgement::passed("the closures are there, or a cache answers")
         }
         Availability::Unreachable => Judgement::blocking(
@@ -231,15 +228,14 @@ pub(super) fn cache(subject: &Subject, host: &HostSubject) -> Option<Judgement> 
             format!("the caches could not be asked{}", words(found)),
             "see on the host: journalctl -u slipway-agent",
         ),
-    })
+    }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the form of all checks of hosts")]
-pub(super) fn cache_paths(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+pub(super) fn cache_paths(subject: &Subject, host: &HostSubject) -> Judgement {
     let Some(found) = closure(subject, host) else {
-        return Some(not_asked());
+        return not_asked();
     };
-    Some(match found.availability {
+    match found.availability {
         Availability::Present | Availability::Fetchable => {
             Judgement::passed("the caches have what the hosts lack")
         }
@@ -255,7 +251,7 @@ pub(super) fn cache_paths(subject: &Subject, host: &HostSubject) -> Option<Judge
             "the caches did not answer",
             "look at the cache, and on the host: nix config show substituters",
         ),
-    })
+    }
 }
 
 fn words(found: &ClosureFacts) -> String {
@@ -275,15 +271,14 @@ fn bytes_needed(subject: &Subject, host: &HostSubject) -> Option<u64> {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the form of all checks of hosts")]
-pub(super) fn store_space(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+pub(super) fn store_space(subject: &Subject, host: &HostSubject) -> Judgement {
     let facts = subject.facts(host);
     let Some(store) = facts.and_then(|facts| facts.filesystem(FilesystemRole::Store)) else {
-        return Some(no_facts());
+        return no_facts();
     };
-    let cure = "free some on the host: nix-collect-garbage --delete-older-than 30d";
+    let cure = "free some on the host: slipway-agent collect --keep-days 7";
     let Some(needed) = bytes_needed(subject, host) else {
-        return Some(if store.free_bytes < STORE_SPARE {
+        return if store.free_bytes < STORE_SPARE {
             Judgement::blocking(
                 format!("{} are free in {}", mib(store.free_bytes), store.path),
                 cure,
@@ -293,7 +288,7 @@ pub(super) fn store_space(subject: &Subject, host: &HostSubject) -> Option<Judge
                 "how much the closure needs is not known",
                 "ask again in a few seconds; an agent of an earlier release cannot say",
             )
-        });
+        };
     };
     let left = store.free_bytes.saturating_sub(needed);
     let said = || {
@@ -304,28 +299,23 @@ pub(super) fn store_space(subject: &Subject, host: &HostSubject) -> Option<Judge
             mib(needed)
         )
     };
-    Some(if store.free_bytes < needed.saturating_add(STORE_SPARE) {
+    if store.free_bytes < needed.saturating_add(STORE_SPARE) {
         Judgement::blocking(said(), cure)
     } else if left < store.total_bytes / 10 {
         Judgement::warning(said(), cure)
     } else {
         Judgement::passed("the stores have room for the closure")
-    })
+    }
 }
 
 pub(super) fn boot_space(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
-    let Some(facts) = subject.facts(host) else {
+    let facts = subject.facts(host).filter(|facts| facts.filesystems.is_some());
+    let Some(facts) = facts else {
         return Some(no_facts());
     };
-    facts.filesystems.as_ref().map_or_else(
-        || Some(no_facts()),
-        |_| {
-            // A container and a network boot have none.
-            facts
-                .filesystem(FilesystemRole::Boot)
-                .map(|boot| room_for_kernels(boot.free_bytes, &boot.path, facts))
-        },
-    )
+    // A container and a network boot have none.
+    let boot = facts.filesystem(FilesystemRole::Boot)?;
+    Some(room_for_kernels(boot.free_bytes, &boot.path, facts))
 }
 
 fn room_for_kernels(free: u64, path: &str, facts: &HostFacts) -> Judgement {

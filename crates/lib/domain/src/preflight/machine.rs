@@ -15,17 +15,16 @@ const GENERATIONS_SHOWN: u32 = 100;
 const CERTIFICATE_DAYS: i64 = 14;
 
 /// The verdict by a fact, or that it is unknown.
-#[expect(clippy::unnecessary_wraps, reason = "the form of all checks of hosts")]
 fn by<T>(
     subject: &Subject,
     host: &HostSubject,
     fact: impl Fn(&HostFacts) -> Option<&T>,
     judge: impl FnOnce(&T) -> Judgement,
-) -> Option<Judgement> {
-    Some(subject.facts(host).and_then(fact).map_or_else(no_facts, judge))
+) -> Judgement {
+    subject.facts(host).and_then(fact).map_or_else(no_facts, judge)
 }
 
-pub(super) fn time_sync(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+pub(super) fn time_sync(subject: &Subject, host: &HostSubject) -> Judgement {
     by(
         subject,
         host,
@@ -43,7 +42,7 @@ pub(super) fn time_sync(subject: &Subject, host: &HostSubject) -> Option<Judgeme
     )
 }
 
-pub(super) fn nix(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+pub(super) fn nix(subject: &Subject, host: &HostSubject) -> Judgement {
     by(
         subject,
         host,
@@ -61,14 +60,14 @@ pub(super) fn nix(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
     )
 }
 
-pub(super) fn store_inodes(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+pub(super) fn store_inodes(subject: &Subject, host: &HostSubject) -> Judgement {
     by(
         subject,
         host,
         |facts| facts.filesystem(FilesystemRole::Store),
         |store| {
             let said = format!("{} more files fit into {}", store.free_inodes, store.path);
-            let cure = "free some on the host: nix-collect-garbage, nix-store --optimise";
+            let cure = "free some on the host: slipway-agent collect --keep-days 7, nix-store --optimise";
             if store.inodes == 0 || store.free_inodes >= 20_000 {
                 Judgement::passed("the stores can hold more files")
             } else if store.free_inodes < 2000 {
@@ -80,7 +79,7 @@ pub(super) fn store_inodes(subject: &Subject, host: &HostSubject) -> Option<Judg
     )
 }
 
-pub(super) fn state_space(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+pub(super) fn state_space(subject: &Subject, host: &HostSubject) -> Judgement {
     by(
         subject,
         host,
@@ -108,7 +107,7 @@ pub(super) fn state_space(subject: &Subject, host: &HostSubject) -> Option<Judge
     )
 }
 
-pub(super) fn read_only(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+pub(super) fn read_only(subject: &Subject, host: &HostSubject) -> Judgement {
     by(
         subject,
         host,
@@ -131,7 +130,7 @@ pub(super) fn read_only(subject: &Subject, host: &HostSubject) -> Option<Judgeme
     )
 }
 
-pub(super) fn memory(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+pub(super) fn memory(subject: &Subject, host: &HostSubject) -> Judgement {
     by(
         subject,
         host,
@@ -156,7 +155,7 @@ pub(super) fn memory(subject: &Subject, host: &HostSubject) -> Option<Judgement>
     )
 }
 
-pub(super) fn pressure(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+pub(super) fn pressure(subject: &Subject, host: &HostSubject) -> Judgement {
     by(
         subject,
         host,
@@ -181,7 +180,7 @@ pub(super) fn pressure(subject: &Subject, host: &HostSubject) -> Option<Judgemen
     )
 }
 
-pub(super) fn load(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+pub(super) fn load(subject: &Subject, host: &HostSubject) -> Judgement {
     by(
         subject,
         host,
@@ -203,7 +202,7 @@ pub(super) fn load(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
     )
 }
 
-pub(super) fn systemd(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+pub(super) fn systemd(subject: &Subject, host: &HostSubject) -> Judgement {
     by(
         subject,
         host,
@@ -227,7 +226,7 @@ pub(super) fn systemd(subject: &Subject, host: &HostSubject) -> Option<Judgement
     )
 }
 
-pub(super) fn failed_units(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+pub(super) fn failed_units(subject: &Subject, host: &HostSubject) -> Judgement {
     by(
         subject,
         host,
@@ -242,7 +241,7 @@ pub(super) fn failed_units(subject: &Subject, host: &HostSubject) -> Option<Judg
     )
 }
 
-pub(super) fn generations(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+pub(super) fn generations(subject: &Subject, host: &HostSubject) -> Judgement {
     by(
         subject,
         host,
@@ -253,7 +252,7 @@ pub(super) fn generations(subject: &Subject, host: &HostSubject) -> Option<Judge
                     format!(
                         "its profile has {generations} generations, and each keeps a system in the store"
                     ),
-                    "delete old ones on the host: nix-collect-garbage --delete-older-than 30d",
+                    "delete old ones on the host: slipway-agent collect --keep-days 30",
                 )
             } else {
                 Judgement::passed("the profiles have few generations")
@@ -262,7 +261,7 @@ pub(super) fn generations(subject: &Subject, host: &HostSubject) -> Option<Judge
     )
 }
 
-pub(super) fn host_keys(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+pub(super) fn host_keys(subject: &Subject, host: &HostSubject) -> Judgement {
     by(
         subject,
         host,
@@ -277,7 +276,7 @@ pub(super) fn host_keys(subject: &Subject, host: &HostSubject) -> Option<Judgeme
     )
 }
 
-pub(super) fn certificates(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+pub(super) fn certificates(subject: &Subject, host: &HostSubject) -> Judgement {
     let now = subject.now;
     by(
         subject,
@@ -307,7 +306,7 @@ pub(super) fn certificates(subject: &Subject, host: &HostSubject) -> Option<Judg
     )
 }
 
-pub(super) fn backups(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+pub(super) fn backups(subject: &Subject, host: &HostSubject) -> Judgement {
     let migrates = subject.plans_have(section::SCHEMAS);
     by(
         subject,
@@ -330,7 +329,7 @@ pub(super) fn backups(subject: &Subject, host: &HostSubject) -> Option<Judgement
     )
 }
 
-pub(super) fn drill(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+pub(super) fn drill(subject: &Subject, host: &HostSubject) -> Judgement {
     by(
         subject,
         host,
@@ -351,7 +350,7 @@ pub(super) fn drill(subject: &Subject, host: &HostSubject) -> Option<Judgement> 
     )
 }
 
-pub(super) fn database_quorum(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+pub(super) fn database_quorum(subject: &Subject, host: &HostSubject) -> Judgement {
     by(
         subject,
         host,

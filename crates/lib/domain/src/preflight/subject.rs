@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::calendar::Hold;
+use crate::drift::Drift;
 use crate::facts::{FACTS_AGE_SECONDS, HostFacts};
 use crate::host_plan::HostPlan;
 use crate::{EnvironmentName, HostName, Labels, PlanReport, StorePath, Strategy, Timestamp};
@@ -94,8 +95,8 @@ pub struct HostSubject {
     pub live: Option<StorePath>,
     /// What the next boot brings.
     pub boot_default: Option<StorePath>,
-    /// What the last rollout left there.
-    pub expected: Option<StorePath>,
+    /// What drifts on it; none before the first look.
+    pub drift: Option<Vec<Drift>>,
     /// Whether an attempt was begun and not settled.
     pub unsettled: bool,
     /// What is wrong with its journal.

@@ -1,4 +1,4 @@
-//! The checks by name. docs/rollouts.md shows this table; a test compares them.
+//! The checks by name. docs/preflight.md shows this table; a test compares them.
 
 use super::subject::{HostSubject, Subject};
 use super::{Judgement, host, machine, plane};
@@ -48,8 +48,9 @@ impl Scope {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Judge {
     Once(fn(&Subject) -> Judgement),
+    EachHost(fn(&Subject, &HostSubject) -> Judgement),
     /// `None` where it does not concern the host.
-    EachHost(fn(&Subject, &HostSubject) -> Option<Judgement>),
+    SomeHosts(fn(&Subject, &HostSubject) -> Option<Judgement>),
 }
 
 /// Whether a check has this name.
@@ -91,23 +92,24 @@ checks! {
     Plane Once "audit-log" plane::audit_log, "the log is whole", "it is not", false;
     Plane Once "schema" plane::schema, "the control plane's own migrations have run", NEVER, false;
     Host EachHost "agent-seen" host::agent_seen, "the agent was heard of lately", "it was not, and `offline` is not `skip`", false;
-    Host EachHost "agent-version" host::agent_version, "the agent is of the control plane's version", NEVER, false;
+    Host SomeHosts "agent-version" host::agent_version, "the agent is of the control plane's version", NEVER, false;
     Host EachHost "one-machine" host::one_machine, "one machine speaks for the host", "it is in doubt", false;
     Host EachHost "facts" host::facts, "the agent sends facts, and they are new", NEVER, false;
-    Host EachHost "clock" host::clock, "at most 5 s off", "120 s off or more", false;
+    Host EachHost "clock" host::clock, "at most 5 s off", "120 s off or more", true;
     Host EachHost "time-sync" machine::time_sync, "a time service keeps the clock right", NEVER, false;
     Host EachHost "open-attempt" host::open_attempt, "no earlier attempt is unsettled", "one is", false;
+    // Not run by rollouts: a damaged journal is told of until the next commit, so a rollout is its cure.
     Host EachHost "journal" host::journal, "the agent's journal is whole", "it is damaged", false;
-    Host EachHost "drift" host::drift, "what the last rollout left runs", NEVER, false;
-    Host EachHost "boot-default" host::boot_default, "the next boot brings what runs", NEVER, false;
-    Host EachHost "release-trusted" host::release_trusted, "a key that the host trusts signed the release", "none did", false;
-    Host EachHost "architecture" host::architecture, "the closure is of the host's kind of machine", "it is of another", true;
+    Host SomeHosts "drift" host::drift, "the host is as Slipway left it", NEVER, false;
+    Host SomeHosts "boot-default" host::boot_default, "the next boot brings what runs", NEVER, false;
+    Host EachHost "release-trusted" host::release_trusted, "a key that the host trusts signed the release", "none did", true;
+    Host SomeHosts "architecture" host::architecture, "the closure is of the host's kind of machine", "it is of another", true;
     Host EachHost "cache" host::cache, "a cache of the host answers", "none does", true;
     Host EachHost "cache-paths" host::cache_paths, "the caches have every missing path", "they lack one", true;
     Host EachHost "nix" machine::nix, "Nix answers", "it does not", true;
     Host EachHost "store-space" host::store_space, "the store has room for the closure, and 10 % more", "it has no room for the closure and 256 MiB", true;
     Host EachHost "store-inodes" machine::store_inodes, "20,000 more files fit into the store", "fewer than 2,000 do", true;
-    Host EachHost "boot-space" host::boot_space, "the boot partition has room for two kernels", "it has no room for one", true;
+    Host SomeHosts "boot-space" host::boot_space, "the boot partition has room for two kernels", "it has no room for one", true;
     Host EachHost "state-space" machine::state_space, "256 MiB for Nix's database and the agent's journal", "less than 32 MiB", true;
     Host EachHost "read-only" machine::read_only, "what a rollout writes to can be written", "it cannot", true;
     Host EachHost "memory" machine::memory, "256 MiB can be had", "less than 64 MiB, swap included", true;

@@ -9,6 +9,7 @@ use Outcome::{Blocking, Unknown};
 use cases::{CASES, facts, room};
 
 use super::*;
+use crate::drift::{Drift, DriftKind};
 use crate::facts::*;
 use crate::host_plan::HostPlan;
 use crate::{StorePath, Strategy, Timestamp};
@@ -145,12 +146,21 @@ fn good() -> Subject {
             doubt: None,
             live: Some(path("old")),
             boot_default: Some(path("old")),
-            expected: Some(path("old")),
+            drift: Some(Vec::new()),
             unsettled: false,
             journal_trouble: None,
             plan: None,
             facts: Some((at(-30), good_facts())),
         }],
+    }
+}
+
+fn drift(kind: DriftKind, found: &str) -> Drift {
+    Drift {
+        kind,
+        expected: "nothing".to_owned(),
+        found: found.to_owned(),
+        since: at(-60),
     }
 }
 
@@ -213,6 +223,18 @@ fn every_check_has_a_case_that_fails_and_every_blocking_one_a_case_that_blocks()
     }
 }
 
+/// A rollout is for hosts that are behind: that one is so says nothing against it.
+#[test]
+fn a_host_that_is_only_behind_passes_as_one_that_does_not_drift() {
+    let mut subject = good();
+    subject.hosts[0].drift = Some(vec![drift(DriftKind::Behind, "/nix/store/earlier")]);
+    let findings = judge(&subject);
+    assert_eq!(of(&findings, "drift")[0].outcome, Outcome::Passed);
+    // Nobody has looked yet.
+    subject.hosts[0].drift = None;
+    assert!(of(&judge(&subject), "drift").is_empty());
+}
+
 /// An agent that sends no facts is no reason to believe that all is well, nor to stop a rollout.
 #[test]
 fn facts_of_an_old_agent_are_unknown_and_stop_no_rollout() {
@@ -248,6 +270,13 @@ fn a_rollout_runs_its_own_checks_and_skips_those_that_are_named() {
     let names = |found: Vec<Finding>| found.into_iter().map(|finding| finding.check).collect::<Vec<_>>();
     assert_eq!(names(obstacles(&subject, &[])), ["boot-space", "memory"]);
     assert_eq!(names(obstacles(&subject, &["boot-space".to_owned()])), ["memory"]);
+
+    let mut subject = good();
+    subject.hosts[0].clock_skew_seconds = Some(-3600);
+    subject.release.signed_by.clear();
+    // The next commit mends it.
+    subject.hosts[0].journal_trouble = Some("torn".to_owned());
+    assert_eq!(names(obstacles(&subject, &[])), ["clock", "release-trusted"]);
 }
 
 #[test]

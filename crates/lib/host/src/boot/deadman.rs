@@ -16,18 +16,9 @@ use crate::runner::prior_agent;
 /// Anybody may read a unit.
 const READABLE: u32 = 0o644;
 
-/// Its name, which tells that it is of an attempt.
+/// Its name.
 fn name(attempt: AttemptId) -> String {
     format!("slipway-deadman-{attempt}-boot")
-}
-
-/// Whether a unit's file is the dead-man of some attempt's one boot.
-pub(crate) fn is_deadman(file: &str) -> bool {
-    let attempt = file.strip_prefix("slipway-deadman-").and_then(|rest| {
-        rest.strip_suffix("-boot.timer")
-            .or_else(|| rest.strip_suffix("-boot.service"))
-    });
-    attempt.is_some_and(|attempt| attempt.parse::<AttemptId>().is_ok())
 }
 
 struct Files {
@@ -43,6 +34,16 @@ fn files(config: &HostConfig, attempt: AttemptId) -> Files {
         timer: units.join(format!("{name}.timer")),
         wants: units.join("timers.target.wants").join(format!("{name}.timer")),
     }
+}
+
+/// Every file of the dead-man of an attempt's one boot.
+pub(crate) fn deadman_files(config: &HostConfig, attempt: AttemptId) -> Vec<PathBuf> {
+    let Files {
+        service,
+        timer,
+        wants,
+    } = files(config, attempt);
+    vec![service, timer, wants]
 }
 
 /// Writes it. From the next boot on it counts from the kernel's start.

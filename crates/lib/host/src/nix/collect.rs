@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use slipway_process::RunOutcome;
 
+use super::PROFILE_WITHIN;
 use crate::config::HostConfig;
 use crate::text::{last_lines, problem_of};
 
@@ -20,8 +21,8 @@ const WITHIN: Duration = Duration::from_hours(2);
 pub enum GenerationAge {
     /// Those of more than so many days.
     OlderThan(u32),
-    /// All that are not the profile's present one.
-    Any,
+    /// Of the system's profile all but the present one and the one before: the boot menu keeps a way back.
+    AllButTwo,
 }
 
 /// Garbage could not be collected.
@@ -31,12 +32,22 @@ pub struct CollectError(String);
 
 /// Collects, and gives Nix's own words on how much.
 pub(crate) async fn collect(config: &HostConfig, age: GenerationAge) -> Result<String, CollectError> {
-    let mut command = config.command("nix-collect-garbage");
+    let mut garbage = config.command("nix-collect-garbage");
     match age {
-        GenerationAge::OlderThan(days) => command.args(["--delete-older-than", &format!("{days}d")]),
-        GenerationAge::Any => command.arg("--delete-old"),
-    };
-    let (outcome, output) = slipway_process::run(command, WITHIN).await;
+        GenerationAge::OlderThan(days) => {
+            garbage.args(["--delete-older-than", &format!("{days}d")]);
+        }
+        GenerationAge::AllButTwo => {
+            let mut generations = config.command("nix-env");
+            generations.arg("--profile").arg(&config.profile);
+            generations.args(["--delete-generations", "+2"]);
+            let (outcome, output) = slipway_process::run(generations, PROFILE_WITHIN).await;
+            if let Some(problem) = problem_of("nix-env", &outcome, &output, PROFILE_WITHIN) {
+                return Err(CollectError(problem));
+            }
+        }
+    }
+    let (outcome, output) = slipway_process::run(garbage, WITHIN).await;
     match problem_of("nix-collect-garbage", &outcome, &output, WITHIN) {
         None => Ok(last_lines(&output, 1)),
         // It freed what it could.

@@ -59,5 +59,7 @@ section! {
         keep_releases: u32 = AGENT_KEEP_RELEASES: ValueKind::Number(1, 100, "releases"), { default: Some("3") };
         /// The least time that a switch gets, and the way back, whatever the control plane says. The modules set 60.
         min_switch_seconds: u32 = AGENT_MIN_SWITCH_SECONDS: ValueKind::Number(1, 3600, "seconds"), { default: Some("1") };
+        /// How often rollouts may reboot the host within 24 h, whatever the control plane says. Later ones are refused.
+        max_reboots_per_day: u32 = AGENT_MAX_REBOOTS_PER_DAY: ValueKind::Number(1, 1000, "reboots"), { default: Some("10") };
     }
 }

@@ -122,7 +122,9 @@ impl Store {
                         heard_at = NULL, counted_boot_id = NULL, boot_counter = NULL, booted_at = NULL,
                         boot_replaced_at = NULL, second_life_at = NULL, overrides = NULL, baseline = NULL,
                         baseline_boot_default = NULL, baseline_at = now(), accepted_overrides = NULL,
-                        accepted_release = NULL, drift = NULL, drift_noted_at = NULL, pending_reboot = NULL
+                        accepted_release = NULL, drift = NULL, drift_told = NULL, drift_noted_at = NULL,
+                        drift_rest_seconds = NULL, live_noted_at = NULL, live_rest_seconds = NULL,
+                        pending_reboot = NULL
                  WHERE id = $1",
                 host.id.as_uuid(),
                 environment

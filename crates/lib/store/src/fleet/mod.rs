@@ -6,6 +6,7 @@ mod freezes;
 mod hosts;
 mod live;
 mod membership;
+mod rest;
 mod watched;
 
 pub use freezes::NewFreeze;

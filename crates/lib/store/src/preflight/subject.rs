@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, HashMap};
 
 use slipway_domain::calendar::Hold;
+use slipway_domain::drift::Drift;
 use slipway_domain::facts::FACTS_AGE_SECONDS;
 use slipway_domain::lives::Doubt;
 use slipway_domain::preflight::{
-    self, EnvironmentSubject, Finding, HostSubject, PlaneSubject, ReleaseSubject, Subject,
+    self, EnvironmentSubject, HostSubject, PlaneSubject, ReleaseSubject, Subject,
 };
 use slipway_domain::snapshot::Preflight;
 use slipway_domain::{
     EnvironmentId, EnvironmentName, HostFacts, HostId, HostName, Labels, PlanReport, PrincipalId, ReleaseId,
     RolloutId, StepState, StorePath, Strategy, Timestamp,
 };
+use slipway_release::Signature;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use tracing::instrument;
@@ -20,7 +22,9 @@ use uuid::Uuid;
 
 use crate::fleet::offline_after;
 use crate::plans::read_plans;
+use crate::releases::manifests::committed_number;
 use crate::row::{self, LenientJson};
+use crate::worker::load_left_out;
 use crate::{AuditKey, Store, StoreError, bounded};
 
 /// How long a staged host may take to say how it is now.
@@ -41,8 +45,6 @@ pub struct PreflightOf {
     pub by: PrincipalId,
     /// The control plane's version.
     pub version: String,
-    /// The keys that signed the release, by their names.
-    pub signed_by: Vec<String>,
     /// What keeps rollouts of the environment from beginning now.
     pub hold: Option<Hold>,
 }
@@ -75,10 +77,7 @@ impl Store {
                 .collect();
             let subject = Subject {
                 now,
-                release: ReleaseSubject {
-                    signed_by: of.signed_by.clone(),
-                    ..release
-                },
+                release,
                 environment,
                 plane: PlaneSubject {
                     version: of.version.clone(),
@@ -134,8 +133,7 @@ pub(crate) async fn of_rollout(
     let obstacles = if awaited.is_some() {
         Vec::new()
     } else {
-        let found = preflight::obstacles(&subject, &strategy.skip_checks);
-        found.iter().map(Finding::in_words).collect()
+        preflight::obstacles(&subject, &strategy.skip_checks)
     };
     Ok(Preflight { awaited, obstacles })
 }
@@ -177,13 +175,9 @@ async fn environment(
     )
     .fetch_one(&mut *tx)
     .await?;
-    let out = sqlx::query_scalar!(
-        r#"SELECT name AS "name: HostName" FROM hosts
-           WHERE environment_id = $1 AND retired_at IS NULL AND unsettled IS NOT NULL ORDER BY name LIMIT 100"#,
-        of.environment.as_uuid()
-    )
-    .fetch_all(tx)
-    .await?;
+    let left_out = load_left_out(tx, of.environment, None).await?;
+    let mut out: Vec<HostName> = left_out.into_values().map(|host| host.name).collect();
+    out.sort();
     let subject = EnvironmentSubject {
         name: row.name,
         strategy: row.strategy,
@@ -203,20 +197,12 @@ async fn release(
     hosts: &[Host],
 ) -> Result<ReleaseSubject, StoreError> {
     let manifest = sqlx::query!(
-        "SELECT number, expires_at FROM release_manifests WHERE release_id = $1",
+        "SELECT number, expires_at, signatures FROM release_manifests WHERE release_id = $1",
         release.as_uuid()
     )
     .fetch_optional(&mut *tx)
     .await?;
-    let committed = sqlx::query_scalar!(
-        r#"SELECT max(m.number) FROM release_manifests m
-           WHERE m.environment_id = $1 AND m.release_id IN (
-               SELECT r.release_id FROM rollouts r JOIN steps s ON s.rollout_id = r.id
-               WHERE r.environment_id = $1 AND s.state = 'committed')"#,
-        environment.as_uuid()
-    )
-    .fetch_one(&mut *tx)
-    .await?;
+    let committed = committed_number(tx, environment).await?;
     let without_closure = sqlx::query_scalar!(
         r#"SELECT name AS "name: HostName" FROM hosts h
            WHERE environment_id = $1 AND retired_at IS NULL
@@ -235,12 +221,20 @@ async fn release(
     let plans = read_plans(tx, &digests).await?.into_values().collect();
     Ok(ReleaseSubject {
         expires: manifest.as_ref().map(|manifest| manifest.expires_at),
-        number: manifest.map(|manifest| manifest.number.unsigned_abs()),
-        signed_by: Vec::new(),
+        number: manifest.as_ref().map(|manifest| manifest.number.unsigned_abs()),
+        signed_by: manifest.map_or_else(Vec::new, |manifest| signers(&manifest.signatures)),
         committed_number: committed.map(i64::unsigned_abs),
         without_closure,
         plans,
     })
+}
+
+/// The keys that signed. Whether the signatures are good, the hosts find out.
+fn signers(signatures: &[String]) -> Vec<String> {
+    let read = signatures
+        .iter()
+        .filter_map(|text| text.parse::<Signature>().ok());
+    read.map(|signature| signature.to_string()).collect()
 }
 
 /// The environment's hosts that the release has a closure for; of a rollout those that are staged in it.
@@ -257,7 +251,7 @@ async fn hosts(
                   h.unsettled IS NOT NULL AS "unsettled!", h.journal_trouble, now() AS "now!",
                   f.at AS "at?", f.facts AS "facts?: LenientJson<HostFacts>",
                   p.plan AS "plan?: LenientJson<PlanReport>",
-                  o.expected AS "expected?", s.attempt AS "attempt?", s.since AS "since?"
+                  h.drift AS "drift!: LenientJson<Vec<Drift>>", s.attempt AS "attempt?", s.since AS "since?"
            FROM release_closures c
            JOIN hosts h ON h.id = c.host_id
            LEFT JOIN host_facts f ON f.host_id = h.id
@@ -266,11 +260,6 @@ async fn hosts(
                SELECT plan FROM steps WHERE steps.host_id = h.id AND steps.closure = c.closure AND steps.plan IS NOT NULL
                ORDER BY seq DESC LIMIT 1
            ) p ON true
-           LEFT JOIN LATERAL (
-               SELECT CASE WHEN steps.state = 'committed' THEN steps.closure ELSE steps.prior END AS expected FROM steps
-               WHERE steps.host_id = h.id AND steps.state IN ('committed', 'reverted') AND steps.prior IS NOT NULL
-               ORDER BY seq DESC LIMIT 1
-           ) o ON true
            WHERE c.release_id = $1 AND h.environment_id = $2 AND h.retired_at IS NULL
              AND ($3::uuid IS NULL OR s.state = $5)
            ORDER BY h.name"#,
@@ -299,7 +288,7 @@ async fn hosts(
                 doubt: doubt.map(|doubt| doubt.words().to_owned()),
                 live: row::parse_opt("store path", row.live.as_deref())?,
                 boot_default: row::parse_opt("store path", row.boot_default.as_deref())?,
-                expected: row::parse_opt("store path", row.expected.as_deref())?,
+                drift: row.drift.into(),
                 unsettled: row.unsettled,
                 journal_trouble: row.journal_trouble,
                 plan: row.plan.and_then(Option::from),

@@ -65,25 +65,38 @@ impl Store {
         .await
     }
 
-    /// Every closure in use, as of one moment: a list that lacked one would cost a host its way back.
+    /// Every closure in use, as of one moment: a list that lacked one would cost a host its way back. So more than this many
+    /// are an error.
+    ///
+    /// What a host says runs there is its own word. It counts in the folder of a Nix store alone, so that nobody has a
+    /// collector's script link to other files.
     #[instrument(name = "db.release.roots", level = "debug", skip_all)]
-    pub async fn list_roots(&self, query: &RootsQuery) -> Result<ReleaseRoots, StoreError> {
+    pub async fn list_roots(&self, query: &RootsQuery, most: u32) -> Result<ReleaseRoots, StoreError> {
         bounded(async {
             let rows = sqlx::query!(
-                r#"WITH used (closure, why) AS (
-                       SELECT p.path, 'running' FROM hosts h,
+                r#"WITH told (host, path, why) AS (
+                       SELECT h.id, p.path, 'running' FROM hosts h,
                               unnest(ARRAY[h.live, h.boot_default, h.baseline, h.baseline_boot_default]) AS p (path)
                        WHERE h.retired_at IS NULL
                        UNION ALL
-                       SELECT h.report ->> 'prior', 'prior' FROM hosts h WHERE h.retired_at IS NULL
+                       SELECT h.id, h.report ->> 'prior', 'prior' FROM hosts h WHERE h.retired_at IS NULL
                        UNION ALL
-                       SELECT s.prior, 'prior' FROM hosts h CROSS JOIN LATERAL (
+                       SELECT h.id, s.prior, 'prior' FROM hosts h CROSS JOIN LATERAL (
                            SELECT prior FROM steps
                            WHERE steps.host_id = h.id AND steps.prior IS NOT NULL ORDER BY seq DESC LIMIT 1
                        ) s WHERE h.retired_at IS NULL
                        UNION ALL
-                       SELECT p.path, 'rollout' FROM rollouts r JOIN steps s ON s.rollout_id = r.id,
-                              unnest(ARRAY[s.closure, s.prior]) AS p (path)
+                       SELECT s.host_id, s.prior, 'rollout' FROM rollouts r JOIN steps s ON s.rollout_id = r.id
+                       WHERE r.finished_at IS NULL
+                   ),
+                   used (closure, why) AS (
+                       SELECT t.path, t.why FROM told t LEFT JOIN LATERAL (
+                           SELECT closure FROM steps WHERE steps.host_id = t.host ORDER BY seq DESC LIMIT 1
+                       ) s ON true
+                       WHERE regexp_replace(t.path, '/[^/]*$', '')
+                             IN ('/nix/store', regexp_replace(s.closure, '/[^/]*$', ''))
+                       UNION ALL
+                       SELECT s.closure, 'rollout' FROM rollouts r JOIN steps s ON s.rollout_id = r.id
                        WHERE r.finished_at IS NULL
                        UNION ALL
                        SELECT c.closure, 'recent' FROM environments e CROSS JOIN LATERAL (
@@ -101,12 +114,17 @@ impl Store {
                        WHERE k.until IS NULL OR k.until > now()
                    )
                    SELECT closure AS "closure!: StorePath", array_agg(DISTINCT why ORDER BY why) AS "why!", now() AS "now!"
-                   FROM used WHERE closure IS NOT NULL GROUP BY closure ORDER BY closure"#,
+                   FROM used WHERE closure IS NOT NULL GROUP BY closure ORDER BY closure
+                   LIMIT $3"#,
                 i64::from(query.last.unwrap_or(DEFAULT_LAST)),
-                i32::try_from(query.days.unwrap_or(DEFAULT_DAYS)).unwrap_or(i32::MAX)
+                i32::try_from(query.days.unwrap_or(DEFAULT_DAYS)).unwrap_or(i32::MAX),
+                i64::from(most) + 1
             )
             .fetch_all(&self.pool)
             .await?;
+            if rows.len() > most as usize {
+                return Err(StoreError::TooManyRoots { most });
+            }
             let at = match rows.first() {
                 Some(row) => row.now,
                 None => self.now().await?,

@@ -100,6 +100,24 @@ pub(super) async fn summary(
     .transpose()
 }
 
+/// The highest number of a manifest of the environment that a host committed.
+///
+/// What was only registered counts for nothing: nobody here knows who signed it, so anybody could use up all numbers.
+pub(crate) async fn committed_number(
+    tx: &mut PgConnection,
+    environment: EnvironmentId,
+) -> Result<Option<i64>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        "SELECT max(m.number) FROM release_manifests m
+         WHERE m.environment_id = $1 AND EXISTS (
+             SELECT FROM rollouts r JOIN steps s ON s.rollout_id = r.id
+             WHERE r.release_id = m.release_id AND s.state = 'committed')",
+        environment.as_uuid()
+    )
+    .fetch_one(tx)
+    .await?)
+}
+
 /// Keeps the manifest of a release whose closures are there already.
 pub(super) async fn insert(
     tx: &mut PgConnection,
@@ -114,16 +132,7 @@ pub(super) async fn insert(
     .fetch_optional(&mut *tx)
     .await?
     .ok_or_else(|| StoreError::not_found("environment", &new.environment))?;
-    // What was only registered counts for nothing: nobody here knows who signed it, so anybody could use up all numbers.
-    let last = sqlx::query_scalar!(
-        "SELECT max(m.number) FROM release_manifests m
-         WHERE m.environment_id = $1 AND EXISTS (
-             SELECT FROM rollouts r JOIN steps s ON s.rollout_id = r.id
-             WHERE r.release_id = m.release_id AND s.state = 'committed')",
-        environment.as_uuid()
-    )
-    .fetch_one(&mut *tx)
-    .await?;
+    let last = committed_number(tx, environment).await?;
     if let Some(last) = last.filter(|last| new.number < *last) {
         return Err(StoreError::NumberPassed {
             environment: new.environment.clone(),

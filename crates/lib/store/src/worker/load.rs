@@ -46,8 +46,8 @@ impl Store {
             )
             .fetch_one(&mut *tx)
             .await?;
-            let mut left_out = load_left_out(&mut tx, &row).await?;
             let environment = EnvironmentId::from_uuid(row.environment);
+            let mut left_out = load_left_out(&mut tx, environment, Some(lease.rollout)).await?;
             let check = gate::rollout(&mut tx, key, environment, &row.rollout).await?;
             // It reads the facts of every host, and says nothing before all of them are staged.
             let stages = |step: &StepSnapshot| matches!(step.state, StepState::Waiting | StepState::Staging);
@@ -213,28 +213,29 @@ pub(super) async fn fetch_steps(
     Ok(steps.collect())
 }
 
-/// Hosts of the environment that any other rollout left out of service, by [`HostObservation::is_left_out`]. A host may
+/// Hosts of the environment that any rollout but this one left out of service, by [`HostObservation::is_left_out`]. A host may
 /// have come from another environment meanwhile.
 ///
 /// The newest such step that touched the host decides, by [`StepSnapshot::was_touched`]. A step that was never activated
 /// proves nothing about the host, such as one that was skipped because the host was offline.
-async fn load_left_out(
+pub(crate) async fn load_left_out(
     tx: &mut PgConnection,
-    rollout: &RolloutRow,
+    environment: EnvironmentId,
+    but: Option<RolloutId>,
 ) -> Result<BTreeMap<HostId, LeftOut>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT h.id, h.name, h.labels AS "labels: Json<Labels>", h.heard_at, h.second_life_at, h.boot_replaced_at, h.unsettled,
-                  s.state AS "state?", s.since AS "since?"
+                  s.state AS "state?", s.since AS "since?", now() AS "now!"
            FROM hosts h
            LEFT JOIN LATERAL (
                SELECT s.state, s.since FROM steps s
-               WHERE s.host_id = h.id AND s.rollout_id <> $2 AND (s.prior IS NOT NULL OR s.state = ANY($3))
+               WHERE s.host_id = h.id AND s.rollout_id IS DISTINCT FROM $2 AND (s.prior IS NOT NULL OR s.state = ANY($3))
                ORDER BY s.seq DESC LIMIT 1
            ) s ON true
            WHERE h.environment_id = $1 AND h.retired_at IS NULL
              AND (h.unsettled IS NOT NULL OR s.state = ANY($3))"#,
-        rollout.environment,
-        rollout.rollout.id.as_uuid(),
+        environment.as_uuid(),
+        but.map(RolloutId::as_uuid),
         &StepState::OUT.map(StepState::as_str) as _
     )
     .fetch_all(tx)
@@ -243,7 +244,7 @@ async fn load_left_out(
     for row in rows {
         let observed = HostObservation {
             observed_at: row.heard_at,
-            doubt: Doubt::of(row.second_life_at, row.boot_replaced_at, rollout.now),
+            doubt: Doubt::of(row.second_life_at, row.boot_replaced_at, row.now),
             unsettled: row.unsettled.map(AttemptId::from_uuid),
             ..HostObservation::default()
         };

@@ -10,3 +10,4 @@ mod presence;
 
 pub use apply::Applied;
 pub use lease::Lease;
+pub(crate) use load::load_left_out;

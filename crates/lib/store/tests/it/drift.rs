@@ -9,6 +9,9 @@ use sqlx::PgPool;
 
 use crate::support::{Fleet, ada, agents, claim, drive, settle, sql, store};
 
+mod adopted;
+mod rests;
+
 /// The events of live systems, as from and to.
 async fn told(fleet: &Fleet) -> Vec<(String, String)> {
     let events = fleet.store.list_all_events(0, 1000).await.unwrap();
@@ -21,6 +24,15 @@ async fn told(fleet: &Fleet) -> Vec<(String, String)> {
 async fn sync(fleet: &Fleet, agent: &mut ScriptedAgent) {
     agent.sync(&fleet.store).await;
     fleet.store.note_drift(Some(agent.id), &fleet.key).await.unwrap();
+}
+
+/// As if the hosts had been quiet for long.
+async fn rest(pool: &PgPool) {
+    sql(
+        pool,
+        "UPDATE hosts SET drift_noted_at = NULL, live_noted_at = NULL",
+    )
+    .await;
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
@@ -56,6 +68,7 @@ async fn a_live_system_that_changes_without_a_rollout_is_an_event(pool: PgPool) 
     let version = |n| closure(&name, n).to_string();
     // By hand to something new, back to the prior, and forth to the release again: each is one.
     for n in [7, 0, 1] {
+        rest(&pool).await;
         agents[0].live = Some(closure(&name, n));
         sync(&fleet, &mut agents[0]).await;
         // Said once.
@@ -94,7 +107,7 @@ async fn another_closure_in_the_middle_of_a_rollout_is_an_event(pool: PgPool) {
 
 /// What drifts on the fleet's first host, once somebody has looked and the pause after a change is over.
 async fn drift(fleet: &Fleet, pool: &PgPool) -> Option<HostDrift> {
-    sql(pool, "UPDATE hosts SET drift_noted_at = NULL").await;
+    rest(pool).await;
     fleet.store.note_drift(None, &fleet.key).await.unwrap();
     let name = fleet.hosts.keys().next().unwrap();
     fleet.store.get_host_by_name(name).await.unwrap().value.drift
@@ -164,7 +177,9 @@ async fn whatever_drifts_is_noted_once_when_it_begins_and_once_when_it_ends(pool
     // It stays, with the time at which it began, and is said once.
     sync(&fleet, &mut agents[0]).await;
     assert_eq!(drift(&fleet, &pool).await.as_ref(), Some(&seen));
-    assert_eq!(noted(&fleet, "host.drifted").await.len(), 3);
+    let begun = noted(&fleet, "host.drifted").await;
+    let cause = "3 things drift: 1 live, 1 profile, 1 unit".to_owned();
+    assert_eq!(begun, [(released.to_string(), by_hand.to_string(), cause)]);
     assert_eq!(noted(&fleet, "host.drift_ended").await, []);
 
     // What a person puts right ends, and the rest stays.
@@ -190,8 +205,15 @@ async fn whatever_drifts_is_noted_once_when_it_begins_and_once_when_it_ends(pool
     }
     drive(&fleet, &mut agents, &lease).await;
     assert_eq!(drift(&fleet, &pool).await, None);
-    assert_eq!(noted(&fleet, "host.drifted").await.len(), 3);
-    assert_eq!(noted(&fleet, "host.drift_ended").await.len(), 3);
+    assert_eq!(noted(&fleet, "host.drifted").await.len(), 1);
+    let ended = noted(&fleet, "host.drift_ended").await;
+    assert_eq!(ended.len(), 2);
+    assert!(
+        ended[1]
+            .2
+            .starts_with("2 things no longer drift (1 live, 1 profile)"),
+        "{ended:?}"
+    );
     assert_eq!(fleet.store.verify_chain(&fleet.key).await.unwrap().problem, None);
 }
 
@@ -259,6 +281,83 @@ async fn a_host_that_was_away_is_behind_until_it_is_rolled_or_accepted(pool: PgP
     assert_eq!(kinds(&fleet, &pool).await, [DriftKind::Behind]);
 }
 
+/// A rollout that waits hides nothing: it may wait for weeks. Nor does one of other hosts.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_rollout_hides_who_is_behind_only_while_it_changes_that_host(pool: PgPool) {
+    let fleet = Fleet::of(2).seed(&store(&pool)).await;
+    let mut agents = agents(&fleet);
+    for version in [1, 2] {
+        fleet.rollout(version).await;
+        drive(&fleet, &mut agents, &claim(&fleet.store, "w").await).await;
+    }
+    // As if the second release had passed it by.
+    sql(
+        &pool,
+        "UPDATE steps SET state = 'skipped' WHERE id = (SELECT s.id FROM steps s JOIN hosts h ON h.id = s.host_id
+             WHERE h.name = 'prod-0' ORDER BY s.seq DESC LIMIT 1)",
+    )
+    .await;
+    let third = fleet.rollout(3).await;
+    let states = [
+        ("state = 'rolling', hold = NULL", false),
+        ("state = 'rolling', hold = '{}'", true),
+        ("state = 'staging', hold = NULL", false),
+        ("state = 'paused', hold = NULL", true),
+        ("state = 'pending_approval', hold = NULL", true),
+    ];
+    agents[0].live = Some(closure("prod-0", 1));
+    agents[0].boot_default = Some(closure("prod-0", 1));
+    sync(&fleet, &mut agents[0]).await;
+    for (state, told) in states {
+        sql(&pool, "UPDATE hosts SET drift = '[]'").await;
+        sql(
+            &pool,
+            &format!("UPDATE rollouts SET {state} WHERE id = '{third}'"),
+        )
+        .await;
+        let expected: &[DriftKind] = if told { &[DriftKind::Behind] } else { &[] };
+        assert_eq!(kinds(&fleet, &pool).await, expected, "{state}");
+    }
+    sql(&pool, "UPDATE hosts SET drift = '[]'").await;
+    sql(
+        &pool,
+        &format!(
+            "UPDATE steps SET state = 'committed' WHERE rollout_id = '{third}'
+                AND host_id = (SELECT id FROM hosts WHERE name = 'prod-0')"
+        ),
+    )
+    .await;
+    agents[0].live = Some(closure("prod-0", 3));
+    agents[0].boot_default = Some(closure("prod-0", 3));
+    sync(&fleet, &mut agents[0]).await;
+    sql(
+        &pool,
+        &format!("UPDATE rollouts SET state = 'paused' WHERE id = '{third}'"),
+    )
+    .await;
+    assert_eq!(kinds(&fleet, &pool).await, [], "it is ahead");
+    sql(
+        &pool,
+        &format!(
+            "DELETE FROM steps WHERE rollout_id = '{third}' AND host_id = (SELECT id FROM hosts WHERE name = 'prod-0')"
+        ),
+    )
+    .await;
+    agents[0].live = Some(closure("prod-0", 1));
+    agents[0].boot_default = Some(closure("prod-0", 1));
+    sync(&fleet, &mut agents[0]).await;
+    sql(
+        &pool,
+        &format!("UPDATE rollouts SET state = 'rolling' WHERE id = '{third}'"),
+    )
+    .await;
+    assert_eq!(
+        kinds(&fleet, &pool).await,
+        [DriftKind::Behind],
+        "it is of other hosts"
+    );
+}
+
 /// A rollout may have some hosts of its release only: the others are not behind it.
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_host_that_a_rollout_left_alone_is_not_behind(pool: PgPool) {
@@ -281,118 +380,6 @@ async fn a_host_that_a_rollout_left_alone_is_not_behind(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
-async fn what_is_accepted_was_seen_can_be_had_again_and_is_in_the_log(pool: PgPool) {
-    let fleet = Fleet::of(1).seed(&store(&pool)).await;
-    let mut agents = agents(&fleet);
-    let (name, by) = (agents[0].name.clone(), ada(&fleet.key));
-    fleet.rollout(1).await;
-    drive(&fleet, &mut agents, &claim(&fleet.store, "w").await).await;
-    let nothing = HostDrift::of(Vec::new());
-    assert_eq!((drift(&fleet, &pool).await, nothing), (None, None));
-
-    agents[0].live = Some(closure(name.as_str(), 7));
-    agents[0].boot_default = Some(closure(name.as_str(), 7));
-    sync(&fleet, &mut agents[0]).await;
-    let seen = drift(&fleet, &pool).await.unwrap();
-    // No release has it: nobody could bring it back.
-    let error = fleet
-        .store
-        .adopt_host(&name, &adopt(&seen), &by)
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, StoreError::NotReleased { signed: false, .. }),
-        "{error}"
-    );
-    fleet.release(7).await;
-    // Something came between the look and the word.
-    agents[0].overrides = Some(vec![drop_in("1")]);
-    sync(&fleet, &mut agents[0]).await;
-    let error = fleet
-        .store
-        .adopt_host(&name, &adopt(&seen), &by)
-        .await
-        .unwrap_err();
-    assert!(matches!(error, StoreError::DriftMoved { .. }), "{error}");
-
-    let seen = drift(&fleet, &pool).await.unwrap();
-    fleet.store.adopt_host(&name, &adopt(&seen), &by).await.unwrap();
-    assert_eq!(drift(&fleet, &pool).await, None);
-    let adopted = noted(&fleet, "host.adopted").await;
-    let (from, to) = (
-        closure(name.as_str(), 1).to_string(),
-        closure(name.as_str(), 7).to_string(),
-    );
-    assert_eq!(adopted, [(from, to, "an emergency fix".to_owned())]);
-    assert_eq!(noted(&fleet, "host.drift_ended").await.len(), seen.items.len());
-    let error = fleet
-        .store
-        .adopt_host(&name, &adopt(&seen), &by)
-        .await
-        .unwrap_err();
-    assert!(matches!(error, StoreError::NoDrift { .. }), "{error}");
-
-    // Another content of the same file, and the release that ran before, are drift again.
-    agents[0].overrides = Some(vec![drop_in("2")]);
-    agents[0].live = Some(closure(name.as_str(), 1));
-    sync(&fleet, &mut agents[0]).await;
-    assert_eq!(kinds(&fleet, &pool).await, [DriftKind::Live, DriftKind::Unit]);
-    assert_eq!(fleet.store.verify_chain(&fleet.key).await.unwrap().problem, None);
-}
-
-#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
-async fn where_releases_are_signed_an_unsigned_one_vouches_for_nothing(pool: PgPool) {
-    let fleet = Fleet::of(1).seed(&store(&pool)).await;
-    let mut agents = agents(&fleet);
-    let (name, by) = (agents[0].name.clone(), ada(&fleet.key));
-    fleet.rollout(1).await;
-    drive(&fleet, &mut agents, &claim(&fleet.store, "w").await).await;
-    sql(
-        &pool,
-        "INSERT INTO release_manifests (release_id, environment_id, number, expires_at, digest, manifest, signatures)
-         SELECT r.release_id, r.environment_id, 1, now() + interval '1 day', 'sha256:0', '', '{}' FROM rollouts r",
-    )
-    .await;
-    fleet.release(7).await;
-    agents[0].live = Some(closure(name.as_str(), 7));
-    sync(&fleet, &mut agents[0]).await;
-    let seen = drift(&fleet, &pool).await.unwrap();
-    let error = fleet
-        .store
-        .adopt_host(&name, &adopt(&seen), &by)
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, StoreError::NotReleased { signed: true, .. }),
-        "{error}"
-    );
-    assert!(error.to_string().contains("no signed release"), "{error}");
-}
-
-#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
-async fn nothing_is_accepted_in_the_middle_of_an_attempt_or_of_a_host_that_never_came(pool: PgPool) {
-    let fleet = Fleet::of(1).seed(&store(&pool)).await;
-    let mut agents = agents(&fleet);
-    let (name, by) = (agents[0].name.clone(), ada(&fleet.key));
-    let any = AdoptHost {
-        drift: slipway_domain::drift::digest(&[]),
-        reason: "x".to_owned(),
-    };
-    let error = fleet.store.adopt_host(&name, &any, &by).await.unwrap_err();
-    assert!(matches!(error, StoreError::HostChanging { .. }), "{error}");
-    sync(&fleet, &mut agents[0]).await;
-    fleet.rollout(1).await;
-    let lease = claim(&fleet.store, "w").await;
-    for _ in 0..3 {
-        settle(&fleet.store, &lease).await.unwrap();
-        sync(&fleet, &mut agents[0]).await;
-    }
-    assert!(agents[0].unsettled.is_some(), "an attempt is under way");
-    let error = fleet.store.adopt_host(&name, &any, &by).await.unwrap_err();
-    assert!(matches!(error, StoreError::HostChanging { .. }), "{error}");
-}
-
-#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_machine_that_comes_back_under_its_name_is_seen_for_the_first_time(pool: PgPool) {
     let fleet = Fleet::of(1).seed(&store(&pool)).await;
     let mut agents = agents(&fleet);
@@ -410,20 +397,4 @@ async fn a_machine_that_comes_back_under_its_name_is_seen_for_the_first_time(poo
     agents[0].boot_id = "another".to_owned();
     sync(&fleet, &mut agents[0]).await;
     assert_eq!(kinds(&fleet, &pool).await, [DriftKind::Behind]);
-}
-
-/// A host that goes to and fro fills no log: it is written every 10 s at most.
-#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
-async fn a_host_that_goes_to_and_fro_is_written_seldom(pool: PgPool) {
-    let fleet = Fleet::of(1).seed(&store(&pool)).await;
-    let mut agents = agents(&fleet);
-    sync(&fleet, &mut agents[0]).await;
-    for round in 0..20 {
-        agents[0].overrides = Some(vec![drop_in(&round.to_string())]);
-        sync(&fleet, &mut agents[0]).await;
-    }
-    assert_eq!(noted(&fleet, "host.drifted").await.len(), 1);
-    // What came last is what is told in the end.
-    let last = drift(&fleet, &pool).await.unwrap();
-    assert!(last.items[0].found.contains("sha256:19"), "{last:?}");
 }

@@ -16,7 +16,7 @@ async fn roots(fleet: &Fleet, last: u32) -> BTreeMap<StorePath, Vec<String>> {
         last: Some(last),
         days: Some(7),
     };
-    let roots = fleet.store.list_roots(&query).await.unwrap().roots;
+    let roots = fleet.store.list_roots(&query, 1000).await.unwrap().roots;
     roots.into_iter().map(|root| (root.closure, root.why)).collect()
 }
 
@@ -94,6 +94,42 @@ async fn whatever_a_host_may_need_is_a_root_and_nothing_else(pool: PgPool) {
     fleet.store.unkeep_release(new, &by).await.unwrap();
     assert_eq!(why(&roots(&fleet, 1).await, 9), "new");
     assert_eq!(fleet.store.verify_chain(&fleet.key).await.unwrap().problem, None);
+}
+
+/// The list is whole or an error, and has no path outside a Nix store on a host's word.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_list_that_would_be_too_long_is_an_error_and_other_folders_are_in_none(pool: PgPool) {
+    let fleet = Fleet::of(2).seed(&store(&pool)).await;
+    let mut agents = agents(&fleet);
+    fleet.rollout(1).await;
+    drive(&fleet, &mut agents, &claim(&fleet.store, "w").await).await;
+    let query = RootsQuery::default();
+    let all = roots(&fleet, 1).await.len();
+    let most = u32::try_from(all).unwrap();
+    assert_eq!(
+        fleet.store.list_roots(&query, most).await.unwrap().roots.len(),
+        all
+    );
+    let error = fleet.store.list_roots(&query, most - 1).await.unwrap_err();
+    assert!(
+        error.to_string().contains("fewer releases (`last`) or days"),
+        "{error}"
+    );
+
+    let name = "0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-evil";
+    for (folder, counts) in [("/etc", false), ("/nix/store", true), ("/data/nix/store", false)] {
+        let path: StorePath = format!("{folder}/{name}").parse().unwrap();
+        sql(
+            &pool,
+            &format!("UPDATE hosts SET live = '{path}', report = '{{\"prior\": \"{path}\"}}'"),
+        )
+        .await;
+        assert_eq!(roots(&fleet, 1).await.contains_key(&path), counts, "{path}");
+    }
+    // The folder of what was rolled out to a host is that of its store.
+    sql(&pool, "UPDATE steps SET closure = '/data' || closure").await;
+    let path: StorePath = format!("/data/nix/store/{name}").parse().unwrap();
+    assert!(roots(&fleet, 1).await.contains_key(&path));
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]

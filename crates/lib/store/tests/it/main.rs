@@ -18,6 +18,7 @@ mod membership;
 mod messages;
 mod pgbouncer;
 mod pool;
+mod preflight;
 mod references;
 mod related;
 mod releases;

@@ -201,7 +201,7 @@ impl SimControlPlane for Postgres {
             let seen = Observation {
                 host: host.name.clone(),
                 agent_version: "test".to_owned(),
-                clock: Timestamp::UNIX_EPOCH,
+                clock: self.store.now().await.unwrap(),
                 boot_id: "b0075eed".to_owned(),
                 counter: Some(self.observations),
                 live: Some(host.live.clone()),
@@ -210,7 +210,9 @@ impl SimControlPlane for Postgres {
                 unsettled: host.unsettled(),
                 journal_trouble: None,
                 plan: None,
-    facts: None, overrides: None, pending_reboot: None,
+                facts: None,
+                overrides: None,
+                pending_reboot: None,
             };
             let recorded = self.store.record_observation(id, &seen).await.unwrap();
             let told = self.store.instruct(recorded.assigned, &self.key).await;

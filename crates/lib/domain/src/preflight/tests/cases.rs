@@ -152,10 +152,12 @@ pub(super) const CASES: &[Case] = &[
     ("journal", Blocking, "torn", |s| {
         s.hosts[0].journal_trouble = Some("torn".to_owned());
     }),
-    ("drift", Warning, "left /nix/store", |s| {
-        s.hosts[0].live = Some(path("by-hand"));
+    ("drift", Warning, "50-x.conf was found", |s| {
+        s.hosts[0].drift = Some(vec![
+            drift(DriftKind::Behind, "/nix/store/earlier"),
+            drift(DriftKind::Unit, "web.service.d/50-x.conf"),
+        ]);
     }),
-    ("drift", Unknown, "not known", |s| s.hosts[0].live = None),
     ("boot-default", Warning, "the next boot brings", |s| {
         s.hosts[0].boot_default = Some(path("older"));
     }),

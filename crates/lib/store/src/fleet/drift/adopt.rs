@@ -1,6 +1,6 @@
 //! Accepting what runs on a host as what is expected of it.
 
-use slipway_domain::drift::{self, DriftKind};
+use slipway_domain::drift::{self, Drift, DriftKind};
 use slipway_domain::{HostId, HostName, StorePath};
 use slipway_wire::fleet::{AdoptHost, Host};
 use sqlx::PgConnection;
@@ -18,7 +18,8 @@ impl Store {
     /// behind may be so until the next release.
     ///
     /// Only what the caller saw: the request carries the digest of it. A system is only accepted if a release names it for
-    /// this host, so that it can be had again. Where the environment's release is signed, that one must be too.
+    /// this host, so that it can be had again. Where the environment's release is signed, that one must be too, and a host
+    /// of the environment must have committed it.
     #[instrument(name = "db.host.adopt", level = "debug", skip_all, fields(%name))]
     pub async fn adopt_host(
         &self,
@@ -28,7 +29,7 @@ impl Store {
     ) -> Result<Stored<HostId, Host>, StoreError> {
         self.transaction(async |tx| {
             let id = lock_active(tx, name).await?;
-            let known = read_facts(tx, Some(&[id.as_uuid()]), false).await?.pop();
+            let known = read_facts(tx, Some(&[id.as_uuid()])).await?.pop();
             let known = known.ok_or_else(|| StoreError::HostChanging { host: name.clone() })?;
             let drifts = known.drift();
             if drifts.is_empty() {
@@ -39,13 +40,16 @@ impl Store {
             }
             if drifts.iter().any(|drift| drift.kind != DriftKind::Unit) {
                 let facts = &known.facts;
-                for path in [Some(&facts.live), facts.boot_default.as_ref()].into_iter().flatten() {
+                for path in [Some(&facts.live), facts.boot_default.as_ref()]
+                    .into_iter()
+                    .flatten()
+                {
                     require_released(tx, name, &known, path).await?;
                 }
             }
             sqlx::query!(
                 "UPDATE hosts SET baseline = live, baseline_boot_default = boot_default, baseline_at = now(),
-                        accepted_overrides = overrides, accepted_release = $2, drift = '[]', drift_noted_at = now()
+                        accepted_overrides = overrides, accepted_release = $2, drift = '[]', drift_told = '[]'
                  WHERE id = $1",
                 id.as_uuid(),
                 known.release.map(slipway_domain::ReleaseId::as_uuid)
@@ -57,10 +61,9 @@ impl Store {
             adopted.host = Some(id);
             adopted.from = Some(known.facts.expected_live.to_string());
             adopted.to = Some(known.facts.live.to_string());
-            let mut events = vec![adopted.deciding(&request.drift)];
-            events.extend(drifts.iter().map(|drift| {
-                known.event(by.actor.clone(), kind::HOST_DRIFT_ENDED, drift, "somebody accepted it")
-            }));
+            let ended: Vec<&Drift> = drifts.iter().collect();
+            let ended = known.ended(by.actor.clone(), &ended, "somebody accepted it", &[]);
+            let events = [adopted.deciding(&request.drift), ended];
             let host = host_within(tx, name).await?;
             append(tx, by.key, &events).await?;
             Ok(host)
@@ -70,6 +73,9 @@ impl Store {
 }
 
 /// Fails unless a release names the system for this host; a signed one, where the environment's release is signed.
+///
+/// Nobody here knows who signed a manifest, so one that was only registered vouches for nothing. Hosts find it out before
+/// they commit.
 async fn require_released(
     tx: &mut PgConnection,
     host: &HostName,
@@ -79,7 +85,9 @@ async fn require_released(
     let found = sqlx::query!(
         r#"SELECT EXISTS (SELECT FROM release_closures WHERE host_id = $1 AND closure = $2) AS "named!",
                   EXISTS (SELECT FROM release_closures c JOIN release_manifests m USING (release_id)
-                          WHERE c.host_id = $1 AND c.closure = $2) AS "signed!",
+                          JOIN rollouts r USING (release_id) JOIN steps s ON s.rollout_id = r.id
+                          WHERE c.host_id = $1 AND c.closure = $2 AND r.environment_id = m.environment_id
+                            AND s.state = 'committed') AS "signed!",
                   EXISTS (SELECT FROM release_manifests WHERE release_id = $3) AS "only_signed!""#,
         known.id.as_uuid(),
         path.as_str(),

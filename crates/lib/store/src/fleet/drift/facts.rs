@@ -8,10 +8,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::StoreError;
+use crate::fleet::rest::Rest;
 use crate::row::LenientJson;
-
-/// How long a host's drift is left alone once it has changed, in seconds.
-const REST_SECONDS: f64 = 10.0;
 
 /// A host that no attempt is under way on.
 #[derive(Debug)]
@@ -21,6 +19,10 @@ pub(super) struct Known {
     pub(super) environment: EnvironmentId,
     /// What the row says drifts; `None` before the first look.
     pub(super) before: Option<Vec<Drift>>,
+    /// What drifts by the audit log.
+    pub(super) told: Vec<Drift>,
+    /// Since when the log says so, and how long it says nothing else.
+    pub(super) rest: Rest,
     pub(super) facts: DriftFacts,
     /// Whether what is expected is what a step committed.
     pub(super) committed: bool,
@@ -28,7 +30,7 @@ pub(super) struct Known {
     first: bool,
     /// The newest release that succeeded in the environment and had the host in its rollout.
     pub(super) release: Option<ReleaseId>,
-    now: Timestamp,
+    pub(super) now: Timestamp,
 }
 
 impl Known {
@@ -44,12 +46,10 @@ impl Known {
     }
 }
 
-/// Those of these hosts, or of all, that no attempt is under way on and of which something was seen. With `rested`,
-/// without those whose drift has just changed.
+/// Those of these hosts, or of all, that no attempt is under way on and of which something was seen.
 pub(super) async fn read_facts(
     connection: &mut PgConnection,
     only: Option<&[Uuid]>,
-    rested: bool,
 ) -> Result<Vec<Known>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT h.id AS "id: HostId", h.name, h.environment_id AS "environment: EnvironmentId",
@@ -57,13 +57,16 @@ pub(super) async fn read_facts(
                   h.overrides AS "overrides!: LenientJson<Vec<Override>>", h.baseline AS "baseline: StorePath",
                   h.baseline_boot_default AS "baseline_boot_default: StorePath",
                   h.accepted_overrides AS "accepted!: LenientJson<Vec<Override>>", h.accepted_release,
-                  h.drift AS "drift!: LenientJson<Vec<Drift>>", c.closure AS "committed?: StorePath",
+                  h.drift AS "drift!: LenientJson<Vec<Drift>>",
+                  coalesce(h.drift_told, h.drift) AS "told!: LenientJson<Vec<Drift>>",
+                  h.drift_noted_at, h.drift_rest_seconds, c.closure AS "committed?: StorePath",
                   r.release_id AS "release_id?", now() AS "now!",
                   (SELECT closure FROM release_closures k
                    WHERE k.release_id = r.release_id AND k.host_id = h.id) AS "wanted?: StorePath",
-                  EXISTS (SELECT FROM rollouts o
-                          WHERE o.environment_id = h.environment_id AND o.finished_at IS NULL
-                            AND o.state <> 'pending_approval') AS "changing!"
+                  EXISTS (SELECT FROM steps t JOIN rollouts o ON o.id = t.rollout_id
+                          WHERE t.host_id = h.id AND o.environment_id = h.environment_id AND o.finished_at IS NULL
+                            AND (t.state = 'committed'
+                                 OR (o.state IN ('staging', 'rolling', 'reverting') AND o.hold IS NULL))) AS "changing!"
            FROM hosts h
            LEFT JOIN LATERAL (
                SELECT state FROM steps WHERE steps.host_id = h.id ORDER BY seq DESC LIMIT 1
@@ -81,12 +84,9 @@ pub(super) async fn read_facts(
            ) r ON true
            WHERE h.retired_at IS NULL AND h.live IS NOT NULL AND h.unsettled IS NULL
              AND coalesce(s.state <> ALL($2), true) AND ($1::uuid[] IS NULL OR h.id = ANY($1))
-             AND (NOT $3 OR coalesce(h.drift_noted_at <= now() - make_interval(secs => $4), true))
            ORDER BY h.id"#,
         only,
-        &StepState::OUT.map(StepState::as_str) as _,
-        rested,
-        REST_SECONDS
+        &StepState::OUT.map(StepState::as_str) as _
     )
     .fetch_all(connection)
     .await?;
@@ -100,6 +100,8 @@ pub(super) async fn read_facts(
                 None => (row.live.clone(), row.boot_default.clone()),
             },
         };
+        // A rollout that waits for people or for a time may do so for weeks, and hides nothing meanwhile. A host that it has
+        // brought to its release is not behind the one before.
         let wanted = match row.wanted {
             _ if row.changing => Wanted::Changing,
             Some(_) if row.accepted_release.is_some() && row.accepted_release == row.release_id => {
@@ -115,6 +117,11 @@ pub(super) async fn read_facts(
             name: row.name,
             environment: row.environment,
             before: row.drift.into(),
+            told: Option::from(row.told).unwrap_or_default(),
+            rest: Rest {
+                noted_at: row.drift_noted_at,
+                seconds: row.drift_rest_seconds,
+            },
             facts: DriftFacts {
                 live: row.live,
                 boot_default: row.boot_default,
