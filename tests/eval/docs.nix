@@ -163,6 +163,7 @@ let
       imports = cluster.modules "ha-1" { redis.passwordFile = "/run/secrets/redis"; };
     };
     "docs/logs.md" = { };
+    "docs/console.md" = { };
     "docs/messages.md" = { };
     "docs/observability.md".services.slipway.stacks.shop.services.web.package = standIn "shop";
     "docs/rollouts.md" = { };

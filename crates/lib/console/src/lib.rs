@@ -1,6 +1,6 @@
 //! The console: pages to watch rollouts, decide and look back, served by `slipway-api` at `/`.
 //!
-//! A page is a client of the API within the same process: it asks the API's own router, with the token of the person who
+//! A page is a client of the API within the same process. It asks the API's own router, with the token of the person who
 //! looks. So every page shows what the API shows, and every button does what a route does, with the same checks.
 //!
 //! | module | what it holds |

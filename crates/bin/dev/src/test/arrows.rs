@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 /// Direct arrows. A crate may also use everything that its arrows lead to: a user of the store may use the
 /// domain.
-const ARROWS: [(&str, &[&str]); 25] = [
+const ARROWS: [(&str, &[&str]); 26] = [
     ("slipway-text", &[]),
     ("slipway-domain", &["slipway-text"]),
     ("slipway-durable", &[]),
@@ -25,6 +25,8 @@ const ARROWS: [(&str, &[&str]); 25] = [
     ),
     ("slipway-wake", &["slipway-domain", "slipway-settings"]),
     ("slipway-webhook", &[]),
+    // Its pages ask the API's own router, so they need nothing of the store.
+    ("slipway-console", &["slipway-text", "slipway-wire"]),
     ("slipway-client", &["slipway-webhook", "slipway-wire"]),
     ("slipway-verify", &["slipway-client"]),
     // The outbox is the store's.
@@ -51,6 +53,7 @@ const ARROWS: [(&str, &[&str]); 25] = [
     (
         "slipway-api",
         &[
+            "slipway-console",
             "slipway-release",
             "slipway-store",
             "slipway-wake",
