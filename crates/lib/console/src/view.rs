@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use maud::{Markup, PreEscaped, html};
-use slipway_domain::{RolloutState, StepState, StorePath};
+use slipway_domain::{ReleaseId, RolloutId, RolloutState, StepState, StorePath};
 use slipway_text::time::{instant, short_duration};
+use slipway_wire::release::ReleaseLabel;
 
 /// How something stands, for its colour and its sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +115,29 @@ pub(crate) fn short(id: impl std::fmt::Display) -> Markup {
     // Ids of one minute begin alike, so the end is what differs.
     let end = id.len().saturating_sub(8);
     html! { code.id title=(id) { "…" (id.get(end..).unwrap_or(&id)) } }
+}
+
+/// A link to a release as people say it.
+pub(crate) fn release(id: ReleaseId, label: Option<&ReleaseLabel>) -> Markup {
+    html! { a href={ "/releases/" (id) } title=(id) {
+        @match label {
+            Some(label) => (words(&label.to_string())),
+            None => (short(id)),
+        }
+    } }
+}
+
+/// A link to a rollout as people say it.
+pub(crate) fn rollout(id: RolloutId, number: Option<u64>) -> Markup {
+    html! { a href={ "/rollouts/" (id) } title=(id) { (numbered(id, number)) } }
+}
+
+/// `#34`, or the end of an id whose number is not known.
+pub(crate) fn numbered(id: impl std::fmt::Display, number: Option<u64>) -> Markup {
+    html! { @match number {
+        Some(number) => { "#" (number) }
+        None => (short(id)),
+    } }
 }
 
 /// A store path by its name, with all of it in the title.

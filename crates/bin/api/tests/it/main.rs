@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod console;
 mod destinations;
 mod document;
 mod events;

@@ -182,13 +182,16 @@ fn card(ui: &Ui, environment: &Environment, hosts: &[Host], rollouts: &[RolloutS
     html! {
         article.card {
             h3 { a href={ "/environments/" (environment.name) } { (environment.name) } }
+            @if let Some(release) = &environment.release {
+                p { "Runs release " (view::release(release.id, Some(release))) }
+            }
             (health(&hosts))
             @if let Some(hold) = &environment.hold {
                 p { (view::badge(Tone::Waits, "holds")) " " (view::words(&hold.why)) }
             }
             @if let Some(rollout) = newest {
-                p.last { (view::rollout_state(rollout.state)) " " a href={ "/rollouts/" (rollout.id) } { "rollout " (view::short(rollout.id)) }
-                    " of release " a href={ "/releases/" (rollout.release) } { (view::short(rollout.release)) } " "
+                p.last { (view::rollout_state(rollout.state)) " " "rollout " (view::rollout(rollout.id, rollout.number))
+                    " of release " (view::release(rollout.release, rollout.release_label.as_ref())) " "
                     (view::ago(ui.now, rollout.since)) }
             } @else { p.faint { "No rollout yet." } }
         }
@@ -348,7 +351,8 @@ fn row(ui: &Ui, host: &Host) -> Markup {
             th scope="row" { a href={ "/hosts/" (host.name) } { (host.name) } }
             td { (view::badge(tone, name)) }
             td { (host.environment) }
-            td { @if let Some(live) = &host.live { (view::closure(live)) } @else { span.faint { "unknown" } } }
+            td { @if let Some(release) = &host.release { (view::release(release.id, Some(release))) " " }
+                @if let Some(live) = &host.live { (view::closure(live)) } @else { span.faint { "unknown" } } }
             td.labels { (labels(host)) }
             td { (view::ago_opt(ui.now, host.last_seen_at)) }
         }

@@ -79,7 +79,8 @@ fn trouble(host: &Host) -> Markup {
 fn facts(ui: &Ui, host: &Host) -> Markup {
     html! {
         dl.facts {
-            dt { "Runs" } dd { @match &host.live { Some(live) => (view::closure(live)), None => { span.faint { "unknown" } } } }
+            dt { "Runs" } dd { @if let Some(release) = &host.release { "release " (view::release(release.id, Some(release))) " " }
+                @match &host.live { Some(live) => (view::closure(live)), None => { span.faint { "unknown" } } } }
             @if host.boot_default.is_some() && host.boot_default != host.live {
                 dt { "Next boot" } dd { @if let Some(path) = &host.boot_default { (view::closure(path)) } }
             }

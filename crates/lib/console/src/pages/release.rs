@@ -54,7 +54,7 @@ async fn page(ui: &Ui, id: &str, refused: Option<&Problem>) -> Reply {
     let content = html! {
         (layout::alert(refused))
         p.crumbs { a href="/releases" { "Releases" } }
-        h1 { "Release " (view::short(release.id)) }
+        h1 { "Release " (view::words(&release.label().to_string())) }
         @if let Some(message) = &release.message { p.lead { (view::words(message)) } }
         section #facts { (facts(ui, &release)) }
         section #start aria-labelledby="start-title" {
@@ -193,8 +193,8 @@ pub(super) async fn compare(ui: Ui, Path((one, other)): Path<(String, String)>) 
         p.crumbs { a href="/releases" { "Releases" } }
         h1 { "Two releases" }
         dl.facts {
-            dt { "Before" } dd { a href={ "/releases/" (before.id) } { (view::short(before.id)) } " " (releases::commit(&before.source)) " " (view::ago(ui.now, before.created_at)) }
-            dt { "After" } dd { a href={ "/releases/" (after.id) } { (view::short(after.id)) } " " (releases::commit(&after.source)) " " (view::ago(ui.now, after.created_at)) }
+            dt { "Before" } dd { (view::release(before.id, Some(&before.label()))) " " (view::ago(ui.now, before.created_at)) }
+            dt { "After" } dd { (view::release(after.id, Some(&after.label()))) " " (view::ago(ui.now, after.created_at)) }
             dt { "The same" } dd { (view::count(same, "host")) }
         }
         @if rows.is_empty() { p.empty { "Every host has the same closure in both." } } @else {

@@ -29,7 +29,7 @@ pub(super) async fn show(ui: Ui, RawQuery(query): RawQuery) -> Reply {
                 div.scroll { table {
                     thead { tr { th { "Release" } th { "Commit" } th { "What" } th { "Hosts" } th { "By" } th { "Registered" } } }
                     tbody { @for release in &page.items { tr {
-                        th scope="row" { a href={ "/releases/" (release.id) } { (view::short(release.id)) } }
+                        th scope="row" { (view::release(release.id, Some(&release.label()))) }
                         td { (commit(&release.source)) }
                         td.why { @if let Some(message) = &release.message { (view::words(message)) } }
                         td { (release.host_count()) }

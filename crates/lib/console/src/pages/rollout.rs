@@ -53,7 +53,7 @@ async fn page(ui: &Ui, id: &str, query: &Fields, refused: Option<&Problem>) -> R
     let content = html! {
         (layout::alert(refused))
         p.crumbs { a href="/rollouts" { "Rollouts" } " / " (environment::link(&summary.environment)) }
-        h1 { "Rollout " (view::short(summary.id)) " " span #state { (view::rollout_state(summary.state)) } }
+        h1 { "Rollout " (view::numbered(summary.id, summary.number)) " " span #state { (view::rollout_state(summary.state)) } }
         section #summary aria-label="Where it stands" { (head(ui, &rollout, &earlier.items)) }
         section #decide aria-label="What can be done" { (decide(ui, &rollout, &plans)) }
         section #waves aria-labelledby="waves-title" {
@@ -126,7 +126,7 @@ fn head(ui: &Ui, rollout: &Rollout, earlier: &[RolloutSummary]) -> Markup {
             p.alert { "A worker has yet to carry out: " (rollout.pending_commands.iter().map(|kind| view::spaced(kind.as_str())).collect::<Vec<_>>().join(", ")) }
         }
         dl.facts {
-            dt { "Release" } dd { a href={ "/releases/" (summary.release) } { (view::short(summary.release)) } }
+            dt { "Release" } dd { (view::release(summary.release, summary.release_label.as_ref())) }
             dt { "Started" } dd { (view::ago(ui.now, summary.created_at)) " by " (summary.author) }
             @match summary.finished_at {
                 Some(end) => { dt { "Took" } dd { (short_duration(end - summary.created_at)) } }

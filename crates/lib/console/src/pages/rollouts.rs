@@ -49,10 +49,10 @@ pub(super) fn table(ui: &Ui, rollouts: &[RolloutSummary]) -> Markup {
             div.scroll { table {
                 thead { tr { th { "Rollout" } th { "State" } th { "Environment" } th { "Release" } th { "By" } th { "Started" } th { "Took" } th { "Why" } } }
                 tbody { @for rollout in rollouts { tr {
-                    th scope="row" { a href={ "/rollouts/" (rollout.id) } { (view::short(rollout.id)) } }
+                    th scope="row" { (view::rollout(rollout.id, rollout.number)) }
                     td { (view::rollout_state(rollout.state)) }
                     td { (environment::link(&rollout.environment)) }
-                    td { a href={ "/releases/" (rollout.release) } { (view::short(rollout.release)) } }
+                    td { (view::release(rollout.release, rollout.release_label.as_ref())) }
                     td { (rollout.author) }
                     td { (view::ago(ui.now, rollout.created_at)) }
                     td { @if let Some(end) = rollout.finished_at { (slipway_text::time::short_duration(end - rollout.created_at)) } }
