@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use slipway_domain::{HostName, Instruction, Observation, StorePath};
+use slipway_domain::{HostName, Instruction, Observation, StorePath, Timestamp};
 
 use super::plane::Plane;
 
@@ -76,10 +76,12 @@ impl Agent {
 
     /// From JSON, as it comes over the wire: a field that a later version adds is left out, as an older agent does.
     fn observation(&self) -> Result<Observation> {
+        // A rollout stops for a host whose clock is wrong.
+        let clock: Timestamp = std::time::SystemTime::now().into();
         let observation = json!({
             "host": self.name,
             "agent_version": "0",
-            "clock": "2026-01-01T00:00:00Z",
+            "clock": clock,
             "boot_id": "b0075eed",
             "live": self.live,
             "boot_default": self.boot_default,
