@@ -312,7 +312,7 @@ pub(super) fn table(ui: &Ui, path: &str, filter: &Filter, hosts: &[Host]) -> Mar
     let mut kept: Vec<&Host> = hosts.iter().filter(|host| filter.keeps(host)).collect();
     kept.sort_by_key(|host| rank(tone(host).0));
     let pages = kept.len().div_ceil(HOSTS_A_PAGE).max(1);
-    let page = filter.page.min(pages);
+    let page = filter.page.clamp(1, pages);
     let shown = kept.iter().skip((page - 1) * HOSTS_A_PAGE).take(HOSTS_A_PAGE);
     html! {
         p.faint { (view::count(kept.len(), "host")) @if pages > 1 { ", page " (page) " of " (pages) } }
