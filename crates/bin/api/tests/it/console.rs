@@ -54,8 +54,8 @@ impl<'a> Browser<'a> {
             "{}",
             got.text
         );
-        let cookie = got.header("set-cookie").to_owned();
-        browser.cookie = cookie.split(';').next().unwrap().to_owned();
+        let cookie = got.header("set-cookie");
+        cookie.split(';').next().unwrap().clone_into(&mut browser.cookie);
         browser
     }
 
@@ -258,7 +258,15 @@ async fn what_people_and_hosts_write_is_never_markup(pool: PgPool) {
     let person = Browser::signed_in(&app, &app.admin).await;
     let secret = person.get("/").await.hidden("secret");
     let evil = "<script>alert(1)</script>\"'";
-    let encoded: String = evil.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let encoded = format!(
+        "%{}",
+        hex::encode(evil)
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| std::str::from_utf8(pair).unwrap())
+            .collect::<Vec<_>>()
+            .join("%")
+    );
     let got = person
         .post(
             "/environments",
