@@ -50,7 +50,7 @@ use slipway_settings::DatabaseSettings;
 use sqlx::PgPool;
 use tracing::instrument;
 
-pub use access::{AuthenticatedPrincipal, Caller, NewToken, TokenHash, TokenOwner};
+pub use access::{AuthenticatedPrincipal, Caller, NewToken, TokenHash, TokenOwner, TokensOf};
 pub use agent::{Assigned, RecordedObservation};
 pub use audit::{AuditKey, EventAuthor, EventSearch, EventsOf};
 pub use commits::watch_commits;
@@ -59,7 +59,7 @@ pub use fleet::NewFreeze;
 pub use pool::describe_metrics;
 pub use preflight::PreflightOf;
 pub use releases::{NewManifest, NewRelease};
-pub use rollouts::NewRollout;
+pub use rollouts::{NewRollout, RolloutsOf};
 pub use schema::{MIGRATOR, Migrated, SchemaState};
 pub use stored::Stored;
 pub use worker::{Applied, Lease};

@@ -12,10 +12,10 @@ use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{
     EnvironmentId, EnvironmentName, HostName, Role, RolloutId, Strategy, Timestamp, TokenCommand, TraceParent,
 };
-use slipway_store::{NewRollout, StoreError, Stored};
+use slipway_store::{NewRollout, RolloutsOf, StoreError, Stored};
 use slipway_telemetry::propagation;
 use slipway_wire::fleet::Environment;
-use slipway_wire::page::{EnvironmentPageQuery, Page};
+use slipway_wire::page::{Page, RolloutPageQuery};
 use slipway_wire::release::ReleaseLabel;
 use slipway_wire::rollout::{
     CreateCommand, CreateRollout, PlannedGroup, PlannedHost, PlannedWave, Rollout, RolloutPlan,
@@ -46,18 +46,22 @@ endpoints! {
 
 /// List rollouts
 #[utoipa::path(
-    get, path = route::ROLLOUTS, operation_id = "list_rollouts", tag = "rollouts", params(EnvironmentPageQuery),
+    get, path = route::ROLLOUTS, operation_id = "list_rollouts", tag = "rollouts", params(RolloutPageQuery),
     responses((status = 200, description = "A page, the newest first", body = Page<RolloutSummary>))
 )]
 async fn list(
     context: RequestContext,
-    QueryParams(query): QueryParams<EnvironmentPageQuery>,
+    QueryParams(query): QueryParams<RolloutPageQuery>,
 ) -> Answer<Page<RolloutSummary>> {
     context.require_list(query.environment.as_ref())?;
     let app = &context.app;
     let (limit, after) = requested_page(query.limit, query.after.as_deref())?;
     let environment = find_environment(app, query.environment.as_ref()).await?;
-    let found = app.store.list_rollouts(environment, after, limit + 1).await?;
+    let of = RolloutsOf {
+        environment,
+        release: query.release,
+    };
+    let found = app.store.list_rollouts(of, after, limit + 1).await?;
     Ok(Json(page(found, limit, |rollout: &RolloutSummary| {
         rollout.id.to_string()
     })))

@@ -8,15 +8,15 @@ use slipway_domain::rights::MAX_LIMIT_NAMES;
 use slipway_domain::{
     HostName, PrincipalId, PrincipalName, Role, Timestamp, TokenCommand, TokenId, TokenLimits,
 };
-use slipway_store::{EventAuthor, NewToken, StoreError, TokenHash, TokenOwner};
+use slipway_store::{EventAuthor, NewToken, StoreError, TokenHash, TokenOwner, TokensOf};
 use slipway_wire::access::{
     CreateToken, SESSION_IDLE_SECONDS, SESSION_SECONDS, Token, TokenCreated, TokenSecret,
 };
-use slipway_wire::page::{Page, PageQuery};
+use slipway_wire::page::{Page, TokenPageQuery};
 use slipway_wire::problem::FieldProblem;
 use slipway_wire::route;
 
-use super::{Answer, Created, page, requested_page, token_created, whole};
+use super::{Answer, Created, page, requested_page, token_created};
 use crate::auth::{self, RequestContext};
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
@@ -39,17 +39,20 @@ const DAY_SECONDS: u32 = 24 * 3600;
 /// An admin sees all of them, anybody else their own. A token with limits sees itself and those that were made with it.
 /// No secrets.
 #[utoipa::path(
-    get, path = route::TOKENS, operation_id = "list_tokens", tag = "access", params(PageQuery),
+    get, path = route::TOKENS, operation_id = "list_tokens", tag = "access", params(TokenPageQuery),
     responses((status = 200, description = "A page, the newest first, revoked ones too", body = Page<Token>))
 )]
-async fn list(context: RequestContext, QueryParams(query): QueryParams<PageQuery>) -> Answer<Page<Token>> {
+async fn list(
+    context: RequestContext,
+    QueryParams(query): QueryParams<TokenPageQuery>,
+) -> Answer<Page<Token>> {
     let (limit, after) = requested_page(query.limit, query.after.as_deref())?;
-    if !context.caller.limits.is_none() {
-        return Ok(whole(
-            context.store.list_tokens_under(context.caller.token).await?,
-        ));
-    }
-    let of = (context.caller.role < Role::Admin).then_some(context.caller.id);
+    let of = TokensOf {
+        principal: (context.caller.role < Role::Admin).then_some(context.caller.id),
+        under: (!context.caller.limits.is_none()).then_some(context.caller.token),
+        session: query.session,
+        good: query.good,
+    };
     let found = context.store.list_tokens(of, after, limit + 1).await?;
     Ok(Json(page(found, limit, |token| token.id.to_string())))
 }
@@ -267,8 +270,7 @@ async fn revoke(context: RequestContext, PathParam(id): PathParam<TokenId>) -> R
     let may = if context.caller.limits.is_none() {
         context.caller.role >= Role::Admin || context.store.is_token_of(id, context.caller.id).await?
     } else {
-        let under = context.store.list_tokens_under(context.caller.token).await?;
-        under.iter().any(|token| token.id == id)
+        context.store.is_token_under(id, context.caller.token).await?
     };
     if !may {
         return Err(ApiError::no_such("token", id, "`slipway token list` shows yours"));

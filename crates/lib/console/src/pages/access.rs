@@ -28,11 +28,8 @@ async fn page(ui: &Ui, refused: Option<&Problem>) -> Reply {
         Err(refused) if refused.status == StatusCode::FORBIDDEN => Vec::new(),
         Err(refused) => return Err(refused.into()),
     };
-    let tokens: Vec<Token> = ui.api.list(&format!("{}?", route::TOKENS)).await?;
-    let (ended, good): (Vec<&Token>, Vec<&Token>) = tokens
-        .iter()
-        .filter(|token| !token.session)
-        .partition(|token| token.revoked_at.is_some() || token.expires_at.is_some_and(|at| at < ui.now));
+    let tokens = format!("{}?session=false&good=true&", route::TOKENS);
+    let tokens: Vec<Token> = ui.api.list(&tokens).await?;
     let content = html! {
         (layout::alert(refused))
         h1 { "Access" }
@@ -43,9 +40,8 @@ async fn page(ui: &Ui, refused: Option<&Problem>) -> Reply {
         } }
         section #tokens aria-labelledby="tokens-title" {
             h2 #tokens-title { "Tokens" }
-            (token_table(ui, &good))
+            (token_table(ui, &tokens))
             (new_token(ui, &people))
-            @if !ended.is_empty() { details { summary { (view::count(ended.len(), "token")) " ended or revoked" } (token_table(ui, &ended)) } }
         }
         p { a href="/sessions" { "Sessions of browsers" } }
     };
@@ -86,7 +82,7 @@ fn new_principal(ui: &Ui) -> Markup {
     )
 }
 
-pub(super) fn token_table(ui: &Ui, tokens: &[&Token]) -> Markup {
+fn token_table(ui: &Ui, tokens: &[Token]) -> Markup {
     html! { @if tokens.is_empty() { p.empty { "None." } } @else { div.scroll { table {
         thead { tr { th { "For" } th { "Whose" } th { "Limits" } th { "Made" } th { "Used" } th { "Ends" } th { } } }
         tbody { @for token in tokens { tr {

@@ -38,19 +38,17 @@ async fn page(ui: &Ui, id: &str, refused: Option<&Problem>) -> Reply {
     let release: Release = ui.api.get(&route::fill(route::RELEASE, escape(id))).await?;
     let plans = route::fill(route::RELEASE_HOST_PLANS, release.id);
     let others = format!("{}?limit=30", route::RELEASES);
+    let mine = format!("{}?release={}&limit=50", route::ROLLOUTS, release.id);
     let (plans, environments, rollouts, others) = tokio::join!(
         ui.api.get::<ReleaseHostPlans>(&plans),
         ui.api.list::<Environment>("/api/v1/environments?"),
-        super::fleet::newest_rollouts(ui, 200),
+        ui.api.get::<Page<RolloutSummary>>(&mine),
         ui.api.get::<Page<ReleaseSummary>>(&others)
     );
-    let (plans, environments, rollouts) = (plans?, environments?, rollouts?);
-    // Somebody who may see this release need not see all of them.
+    let (plans, environments) = (plans?, environments?);
+    // Somebody who may see this release need not see all releases, nor all its rollouts.
     let others = others.map(|page| page.items).unwrap_or_default();
-    let mine: Vec<RolloutSummary> = rollouts
-        .into_iter()
-        .filter(|rollout| rollout.release == release.id)
-        .collect();
+    let mine = rollouts.map(|page| page.items).unwrap_or_default();
     let content = html! {
         (layout::alert(refused))
         p.crumbs { a href="/releases" { "Releases" } }

@@ -7,4 +7,4 @@ mod tokens;
 
 pub(crate) use revoke::revoke_host_tokens;
 pub(crate) use tokens::insert_host_token;
-pub use tokens::{AuthenticatedPrincipal, Caller, NewToken, TokenHash, TokenOwner};
+pub use tokens::{AuthenticatedPrincipal, Caller, NewToken, TokenHash, TokenOwner, TokensOf};

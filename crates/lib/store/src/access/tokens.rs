@@ -51,6 +51,19 @@ pub enum TokenOwner {
     Host(HostId),
 }
 
+/// Which tokens are listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TokensOf {
+    /// Only this principal's.
+    pub principal: Option<PrincipalId>,
+    /// Only this one and those that were made with it, directly or not.
+    pub under: Option<TokenId>,
+    /// Only those of browsers, or only all others.
+    pub session: Option<bool>,
+    /// Only those that still work.
+    pub good: bool,
+}
+
 /// A token to be stored.
 #[derive(Debug, Clone)]
 pub struct NewToken {
@@ -256,13 +269,13 @@ impl Store {
         .await
     }
 
-    /// A page of tokens, the newest first: of one principal, or all, and those after this one.
+    /// A page of these tokens, the newest first, and those after this one.
     ///
     /// Somebody else's token is not found, like one that never existed.
     #[instrument(name = "db.token.list", level = "debug", skip_all)]
     pub async fn list_tokens(
         &self,
-        of: Option<PrincipalId>,
+        of: TokensOf,
         after: Option<TokenId>,
         limit: u32,
     ) -> Result<Vec<Token>, StoreError> {
@@ -274,7 +287,7 @@ impl Store {
                         "SELECT created_at FROM tokens
                          WHERE id = $1 AND ($2::uuid IS NULL OR principal_id = $2)",
                         id.as_uuid(),
-                        of.map(PrincipalId::as_uuid)
+                        of.principal.map(PrincipalId::as_uuid)
                     )
                     .fetch_optional(&self.pool)
                     .await?
@@ -291,11 +304,23 @@ impl Store {
                    LEFT JOIN hosts h ON h.id = t.host_id
                    WHERE ($1::uuid IS NULL OR t.principal_id = $1)
                      AND ($2::timestamptz IS NULL OR (t.created_at, t.id) < ($2, $3))
+                     AND ($7::uuid IS NULL OR t.id IN (
+                         WITH RECURSIVE under AS (
+                             SELECT id FROM tokens WHERE id = $7
+                             UNION SELECT t.id FROM tokens t JOIN under u ON t.parent_id = u.id)
+                         SELECT id FROM under))
+                     AND ($5::boolean IS NULL OR (t.idle_seconds IS NOT NULL) = $5)
+                     AND (NOT $6 OR (t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())
+                          AND (t.idle_seconds IS NULL
+                               OR coalesce(t.last_used_at, t.created_at) > now() - make_interval(secs => t.idle_seconds))))
                    ORDER BY t.created_at DESC, t.id DESC LIMIT $4"#,
-                of.map(PrincipalId::as_uuid),
+                of.principal.map(PrincipalId::as_uuid),
                 before,
                 after.map(TokenId::as_uuid),
-                page_limit(limit)
+                page_limit(limit),
+                of.session,
+                of.good,
+                of.under.map(TokenId::as_uuid)
             )
             .fetch_all(&self.pool)
             .await?)
@@ -324,27 +349,21 @@ impl Store {
         .await
     }
 
-    /// A token and all that were made with it, directly or not, the newest first.
-    #[instrument(name = "db.token.list_under", level = "debug", skip_all, fields(%token))]
-    pub async fn list_tokens_under(&self, token: TokenId) -> Result<Vec<Token>, StoreError> {
+    /// Whether a token is this one, or was made with it, directly or not.
+    #[instrument(name = "db.token.is_under", level = "debug", skip_all, fields(%id))]
+    pub async fn is_token_under(&self, id: TokenId, under: TokenId) -> Result<bool, StoreError> {
         bounded(async {
-            Ok(sqlx::query_as!(
-                Token,
-                r#"WITH RECURSIVE under AS (
-                       SELECT id FROM tokens WHERE id = $1
-                       UNION SELECT t.id FROM tokens t JOIN under u ON t.parent_id = u.id)
-                   SELECT t.id AS "id: _", p.name AS "principal?: _", h.name AS "host?: _", t.label, t.created_at,
-                          t.expires_at, t.last_used_at, t.revoked_at, t.limits AS "limits: _",
-                          t.idle_seconds IS NOT NULL AS "session!"
-                   FROM tokens t
-                   JOIN under u ON u.id = t.id
-                   LEFT JOIN principals p ON p.id = t.principal_id
-                   LEFT JOIN hosts h ON h.id = t.host_id
-                   ORDER BY t.created_at DESC, t.id DESC"#,
-                token.as_uuid()
+            let found = sqlx::query_scalar!(
+                r#"WITH RECURSIVE makers AS (
+                       SELECT id, parent_id FROM tokens WHERE id = $1
+                       UNION SELECT t.id, t.parent_id FROM tokens t JOIN makers m ON t.id = m.parent_id)
+                   SELECT EXISTS (SELECT 1 FROM makers WHERE id = $2) AS "found!""#,
+                id.as_uuid(),
+                under.as_uuid()
             )
-            .fetch_all(&self.pool)
-            .await?)
+            .fetch_one(&self.pool)
+            .await?;
+            Ok(found)
         })
         .await
     }

@@ -6,3 +6,4 @@ mod create;
 mod read;
 
 pub use create::NewRollout;
+pub use read::RolloutsOf;

@@ -15,10 +15,19 @@ use crate::releases::{label, number};
 use crate::row::{self, Count, LenientJson};
 use crate::{Store, StoreError, bounded, page_limit};
 
+/// Which rollouts are listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RolloutsOf {
+    /// Only those of this environment.
+    pub environment: Option<EnvironmentId>,
+    /// Only those of this release.
+    pub release: Option<ReleaseId>,
+}
+
 /// Which rollouts to read.
 struct RolloutFilter {
     id: Option<RolloutId>,
-    environment: Option<EnvironmentId>,
+    of: RolloutsOf,
     before: i64,
     limit: i64,
 }
@@ -30,7 +39,7 @@ impl Store {
         bounded(async {
             let filter = RolloutFilter {
                 id: Some(id),
-                environment: None,
+                of: RolloutsOf::default(),
                 before: i64::MAX,
                 limit: 1,
             };
@@ -76,11 +85,11 @@ impl Store {
         .await
     }
 
-    /// Rollouts without their steps, the newest first: of one environment, or all. `after` is the last of the page before.
+    /// These rollouts without their steps, the newest first. `after` is the last of the page before.
     #[instrument(name = "db.rollout.list", level = "debug", skip_all)]
     pub async fn list_rollouts(
         &self,
-        environment: Option<EnvironmentId>,
+        of: RolloutsOf,
         after: Option<RolloutId>,
         limit: u32,
     ) -> Result<Vec<RolloutSummary>, StoreError> {
@@ -94,7 +103,7 @@ impl Store {
             };
             let filter = RolloutFilter {
                 id: None,
-                environment,
+                of,
                 before,
                 limit: page_limit(limit),
             };
@@ -138,12 +147,14 @@ async fn select_rollouts(
            JOIN environments e ON e.id = r.environment_id
            JOIN principals author ON author.id = r.author_id
            JOIN releases l ON l.id = r.release_id
-           WHERE ($1::uuid IS NULL OR r.id = $1) AND ($2::uuid IS NULL OR r.environment_id = $2) AND r.seq < $3
+           WHERE ($1::uuid IS NULL OR r.id = $1) AND ($2::uuid IS NULL OR r.environment_id = $2)
+             AND ($5::uuid IS NULL OR r.release_id = $5) AND r.seq < $3
            ORDER BY r.seq DESC LIMIT $4"#,
         filter.id.map(RolloutId::as_uuid),
-        filter.environment.map(EnvironmentId::as_uuid),
+        filter.of.environment.map(EnvironmentId::as_uuid),
         filter.before,
-        filter.limit
+        filter.limit,
+        filter.of.release.map(ReleaseId::as_uuid)
     )
     .fetch_all(tx)
     .await?;

@@ -7,7 +7,7 @@ use slipway_domain::event::Actor;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::strategy::{Canary, Share};
 use slipway_domain::{RolloutId, Strategy};
-use slipway_store::{EventAuthor, NewToken, StoreError, TokenHash, TokenOwner};
+use slipway_store::{EventAuthor, NewToken, StoreError, TokenHash, TokenOwner, TokensOf};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
@@ -164,7 +164,14 @@ async fn what_was_revoked_disabled_or_retired_and_is_back_is_found(pool: PgPool)
         .unwrap();
     let token = fleet
         .store
-        .list_tokens(Some(fleet.author.id), None, 1)
+        .list_tokens(
+            TokensOf {
+                principal: Some(fleet.author.id),
+                ..TokensOf::default()
+            },
+            None,
+            1,
+        )
         .await
         .unwrap();
     fleet.store.revoke_token(token[0].id, &by).await.unwrap();
@@ -302,7 +309,14 @@ async fn a_token_is_nobodys_unless_the_audit_log_gave_it(pool: PgPool) {
 
     let token = fleet
         .store
-        .list_tokens(Some(fleet.author.id), None, 1)
+        .list_tokens(
+            TokensOf {
+                principal: Some(fleet.author.id),
+                ..TokensOf::default()
+            },
+            None,
+            1,
+        )
         .await
         .unwrap();
     fleet.store.revoke_token(token[0].id, &by).await.unwrap();

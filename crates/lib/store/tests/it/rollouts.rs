@@ -5,7 +5,7 @@ use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{
     AttemptOrigin, Instruction, ReleaseId, RolloutId, RolloutState, StepState, TraceParent, plan,
 };
-use slipway_store::{NewRollout, StoreError};
+use slipway_store::{NewRollout, RolloutsOf, StoreError};
 use slipway_wire::fleet::UpdateHost;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -252,21 +252,34 @@ async fn rollouts_are_listed_in_pages(pool: PgPool) {
             .unwrap();
     }
     let elsewhere = other.rollout(1).await;
-    let first = fleet
-        .store
-        .list_rollouts(Some(fleet.environment.id), None, 2)
-        .await
-        .unwrap();
+    let of_environment = RolloutsOf {
+        environment: Some(fleet.environment.id),
+        ..RolloutsOf::default()
+    };
+    let first = fleet.store.list_rollouts(of_environment, None, 2).await.unwrap();
     let rest = fleet
         .store
-        .list_rollouts(Some(fleet.environment.id), Some(made[1]), 2)
+        .list_rollouts(of_environment, Some(made[1]), 2)
         .await
         .unwrap();
     let ids: Vec<_> = first.iter().chain(&rest).map(|rollout| rollout.id).collect();
     assert_eq!(ids, made);
     assert!(first.iter().all(|rollout| rollout.finished_at.is_some()));
-    let all = fleet.store.list_rollouts(None, None, 10).await.unwrap();
+    let all = fleet
+        .store
+        .list_rollouts(RolloutsOf::default(), None, 10)
+        .await
+        .unwrap();
     assert_eq!((all.len(), all[0].id), (4, elsewhere));
+    for rollout in &all {
+        let of_release = RolloutsOf {
+            release: Some(rollout.release),
+            ..RolloutsOf::default()
+        };
+        let found = fleet.store.list_rollouts(of_release, None, 10).await.unwrap();
+        let ids: Vec<_> = found.iter().map(|found| found.id).collect();
+        assert_eq!(ids, [rollout.id]);
+    }
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]

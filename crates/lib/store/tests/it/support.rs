@@ -8,7 +8,7 @@ use slipway_domain::event::Actor;
 use slipway_domain::plan::Wave;
 use slipway_domain::{AttemptId, Instruction, RolloutId, Strategy};
 use slipway_settings::{DatabaseHost, DatabaseSettings, SslMode};
-use slipway_store::{Applied, EventAuthor, Lease, Store, StoreError};
+use slipway_store::{Applied, EventAuthor, Lease, RolloutsOf, Store, StoreError};
 use slipway_testkit::{ScriptedAgent, audit_key, closure, database_password};
 use slipway_wire::fleet::{CreateEnvironment, CreateHost, UpdateHost};
 use sqlx::PgPool;
@@ -92,7 +92,10 @@ pub(crate) async fn claim(store: &Store, worker: &str) -> Lease {
 
 /// The rollouts that are not over.
 pub(crate) async fn open_rollouts(store: &Store) -> Vec<RolloutId> {
-    let mut rollouts = store.list_rollouts(None, None, 100).await.unwrap();
+    let mut rollouts = store
+        .list_rollouts(RolloutsOf::default(), None, 100)
+        .await
+        .unwrap();
     rollouts.retain(|rollout| rollout.finished_at.is_none());
     rollouts.into_iter().map(|rollout| rollout.id).collect()
 }
