@@ -29,7 +29,7 @@ use slipway_wire::message::{
     CreateDestination, Delivery, DeliveryQuery, DestinationCreated, Replayed, UpdateDestination,
 };
 use slipway_wire::monitoring::{Health, Status};
-use slipway_wire::page::{EnvironmentPageQuery, Page, PageQuery};
+use slipway_wire::page::{EnvironmentPageQuery, Page, PageQuery, RolloutPageQuery, TokenPageQuery};
 use slipway_wire::plan::{ReleaseHostPlans, RolloutHostPlans};
 use slipway_wire::preflight::{PreflightQuery, PreflightReport};
 use slipway_wire::problem::Problem;
@@ -53,7 +53,7 @@ const FIXTURES: [Fixture; 2] = [
 ];
 
 /// What people send: an unknown field is a typing error.
-const SENT: [(&str, FixtureReader); 28] = [
+const SENT: [(&str, FixtureReader); 30] = [
     ("AdoptHost", reader::<AdoptHost>),
     ("CreateCommand", reader::<CreateCommand>),
     ("CreateDestination", reader::<CreateDestination>),
@@ -76,9 +76,11 @@ const SENT: [(&str, FixtureReader); 28] = [
     ("PageQuery", reader::<PageQuery>),
     ("PreflightQuery", reader::<PreflightQuery>),
     ("RestoreHost", reader::<RestoreHost>),
-    ("RolloutQuery", reader::<EnvironmentPageQuery>),
+    ("RolloutPageQuery", reader::<RolloutPageQuery>),
+    ("RolloutQuery", reader::<RolloutPageQuery>),
     ("RootsQuery", reader::<RootsQuery>),
     ("SealDraft", reader::<SealDraft>),
+    ("TokenPageQuery", reader::<TokenPageQuery>),
     ("UpdateDestination", reader::<UpdateDestination>),
     ("UpdateEnvironment", reader::<UpdateEnvironment>),
     ("UpdateHost", reader::<UpdateHost>),
