@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 pub use slipway_text::clean;
+pub use slipway_text::number::{bytes, count, listed};
 pub use slipway_text::time::{ago, instant, short_duration};
 
 /// Characters of a free text in a list.
@@ -24,13 +25,6 @@ pub fn brief(text: &str, most: usize) -> String {
     }
     let kept: String = line.chars().take(most.saturating_sub(1)).collect();
     format!("{}…", kept.trim_end())
-}
-
-/// `1 host`, `2 hosts`.
-#[must_use]
-pub fn count(n: usize, one: &str) -> String {
-    let s = if n == 1 { "" } else { "s" };
-    format!("{n} {one}{s}")
 }
 
 #[cfg(test)]

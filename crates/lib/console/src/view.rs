@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, PreEscaped, html};
 use slipway_domain::{ReleaseId, RolloutId, RolloutState, StepState, StorePath};
 use slipway_text::time::{instant, short_duration};
-use slipway_wire::release::ReleaseLabel;
+use slipway_wire::release::{ReleaseLabel, short_rev};
 
 /// How something stands, for its colour and its sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,40 +154,7 @@ pub(crate) fn store_path(path: &str) -> Markup {
 
 /// A commit, shortened.
 pub(crate) fn commit(rev: &str) -> Markup {
-    let is_hash = rev.len() >= 12 && rev.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let text = if is_hash {
-        rev.get(..10).unwrap_or(rev)
-    } else {
-        rev
-    };
-    html! { code title=(words(rev)) { (words(text)) } }
-}
-
-/// `1 host`, `2 hosts`.
-pub(crate) fn count(n: usize, what: &str) -> String {
-    if n == 1 {
-        format!("1 {what}")
-    } else {
-        format!("{n} {what}s")
-    }
-}
-
-/// `1.4 GiB`.
-pub(crate) fn bytes(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    let mut tenths = bytes.saturating_mul(10);
-    let mut unit = None;
-    for next in UNITS {
-        if tenths < 10_240 {
-            break;
-        }
-        tenths /= 1024;
-        unit = Some(next);
-    }
-    match unit {
-        None => format!("{bytes} bytes"),
-        Some(unit) => format!("{}.{} {unit}", tenths / 10, tenths % 10),
-    }
+    html! { code title=(words(rev)) { (words(&short_rev(rev))) } }
 }
 
 /// Shares of a whole, as one bar with its legend.

@@ -56,6 +56,17 @@ pub mod section {
     pub const ALL: [&str; 11] = [
         REBOOT, INHIBITORS, SCHEMAS, UNITS, PACKAGES, FIREWALL, MOUNTS, USERS, GROUPS, CHECKS, HOOKS,
     ];
+
+    /// What people read above a section.
+    #[must_use]
+    pub fn title(name: &str) -> &str {
+        match name {
+            REBOOT => "needs a reboot",
+            INHIBITORS => "NixOS refuses to switch live",
+            SCHEMAS => "migrations",
+            other => other,
+        }
+    }
 }
 
 /// Changes of one kind.
@@ -196,6 +207,18 @@ impl HostPlan {
         self.sections
             .get(section)
             .map_or(&[], |section| section.entries.as_slice())
+    }
+
+    /// The sections in the order in which people read them; those that only a newer agent knows come last.
+    pub fn in_order(&self) -> impl Iterator<Item = (&str, &PlanSection)> {
+        let known = section::ALL
+            .iter()
+            .filter_map(|name| self.sections.get_key_value(*name));
+        let newer = self
+            .sections
+            .iter()
+            .filter(|(name, _)| !section::ALL.contains(&name.as_str()));
+        known.chain(newer).map(|(name, found)| (name.as_str(), found))
     }
 
     /// Whether the host must reboot before everything of the closure runs.

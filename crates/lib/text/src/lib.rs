@@ -1,6 +1,7 @@
 //! Rules for text from others: which characters it may have, and how to show it. Every program uses this
 //! crate before it stores or shows such a text. It must never let a hidden character through to a terminal, a
-//! log or a browser. It also turns an error and its sources into one line, and writes times for people ([`time`]).
+//! log or a browser. It also turns an error and its sources into one line, and writes numbers and
+//! times for people ([`number`], [`time`]).
 //!
 //! A person, a host or a build wrote the text, and somebody else must see all of it. So a text must not have
 //! characters that are invisible, control the terminal or change the direction of the line. [`is_hidden`] recognizes
@@ -14,6 +15,7 @@
 //! | whatever prints lines for people | replaces the character: [`clean`] |
 //! | whatever prints JSON | escapes the character, so that the value stays the same: [`escape_json`] |
 
+pub mod number;
 pub mod time;
 
 use std::borrow::Cow;

@@ -220,8 +220,7 @@ impl ReleaseLabel {
     /// The first characters of the commit.
     #[must_use]
     pub fn short_rev(&self) -> Option<String> {
-        let rev = self.rev.as_deref()?;
-        Some(rev.chars().take(SHORT_REV_CHARS).collect())
+        self.rev.as_deref().map(short_rev)
     }
 
     /// How a command or a path names it: by its number, or else by its id.
@@ -229,6 +228,12 @@ impl ReleaseLabel {
     pub fn reference(&self) -> ReleaseRef {
         self.number.map_or(ReleaseRef::Id(self.id), ReleaseRef::Number)
     }
+}
+
+/// The first characters of a commit.
+#[must_use]
+pub fn short_rev(rev: &str) -> String {
+    rev.chars().take(SHORT_REV_CHARS).collect()
 }
 
 impl fmt::Display for ReleaseLabel {

@@ -7,7 +7,7 @@ use slipway_domain::host_plan::{HostPlan, PlanEntry, PlanSection, PlannedChange,
 use slipway_wire::plan::{ReleaseHostPlans, RolloutHostPlans, SharedPlan, UnplannedHost};
 
 use crate::names;
-use crate::text::{clean, count};
+use crate::text::{bytes, clean, count, listed};
 
 /// The most entries of a section that are shown.
 const MOST_SHOWN: usize = 12;
@@ -55,7 +55,7 @@ pub(super) fn of_release(plans: &ReleaseHostPlans) -> String {
 fn shared(text: &mut String, plans: &[SharedPlan], unknown: &[UnplannedHost]) {
     for shared in plans {
         let names: Vec<&str> = shared.hosts.iter().map(|host| host.host.as_str()).collect();
-        let _ = writeln!(text, "\n{}  (plan {})", listed(&names), shared.digest.short());
+        let _ = writeln!(text, "\n{}  (plan {})", listed(&names, MOST_NAMED), shared.digest.short());
         if let Some(host) = shared.hosts.first() {
             let _ = writeln!(text, "  {}", sizes(&host.report));
         }
@@ -78,14 +78,14 @@ fn shared(text: &mut String, plans: &[SharedPlan], unknown: &[UnplannedHost]) {
         ),
     ] {
         if !hosts.is_empty() {
-            let _ = writeln!(text, "\n{}\n  {why}", listed(&hosts));
+            let _ = writeln!(text, "\n{}\n  {why}", listed(&hosts, MOST_NAMED));
         }
     }
 }
 
 /// The plan of these hosts.
 pub(super) fn of_hosts(text: &mut String, hosts: &[&str], of: &HostPlan) {
-    let _ = writeln!(text, "\n{}", listed(hosts));
+    let _ = writeln!(text, "\n{}", listed(hosts, MOST_NAMED));
     plan(text, of);
 }
 
@@ -99,20 +99,6 @@ fn is_fetching(host: &UnplannedHost) -> bool {
     matches!(host.state, None | Some(S::Waiting | S::Staging))
 }
 
-/// `web-1, web-2 and 7 more`.
-fn listed(names: &[&str]) -> String {
-    let shown = names
-        .iter()
-        .take(MOST_NAMED)
-        .copied()
-        .collect::<Vec<_>>()
-        .join(", ");
-    match names.len().saturating_sub(MOST_NAMED) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}
-
 fn sizes(report: &PlanReport) -> String {
     format!(
         "closure {} -> {}, of which {} new here",
@@ -122,49 +108,17 @@ fn sizes(report: &PlanReport) -> String {
     )
 }
 
-/// `1.4 GiB`.
-fn bytes(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    let mut tenths = bytes.saturating_mul(10);
-    let mut unit = "bytes";
-    for next in UNITS {
-        if tenths < 10_240 {
-            break;
-        }
-        tenths /= 1024;
-        unit = next;
-    }
-    match unit {
-        "bytes" => format!("{bytes} bytes"),
-        _ => format!("{}.{} {unit}", tenths / 10, tenths % 10),
-    }
-}
-
-/// The sections in the order in which people read them, and those that only a newer agent knows.
 fn plan(text: &mut String, plan: &HostPlan) {
     if plan.sections.is_empty() {
         text.push_str("  nothing that a plan looks at changes\n");
     }
-    let known = section::ALL
-        .iter()
-        .filter_map(|name| plan.sections.get_key_value(*name));
-    let newer = plan
-        .sections
-        .iter()
-        .filter(|(name, _)| !section::ALL.contains(&name.as_str()));
-    for (name, found) in known.chain(newer) {
+    for (name, found) in plan.in_order() {
         section_text(text, name, found);
     }
 }
 
 fn section_text(text: &mut String, name: &str, found: &PlanSection) {
-    let title = match name {
-        section::REBOOT => "needs a reboot",
-        section::INHIBITORS => "NixOS refuses to switch live",
-        section::SCHEMAS => "migrations",
-        other => other,
-    };
-    let _ = writeln!(text, "  {} ({})", clean(title), found.count());
+    let _ = writeln!(text, "  {} ({})", clean(section::title(name)), found.count());
     // What was only built again says little, and there may be hundreds.
     let is_rebuilt = |entry: &&PlanEntry| entry.change == PlannedChange::Rebuilt;
     let rebuilt = found.entries.iter().filter(is_rebuilt).count();
@@ -221,20 +175,6 @@ fn with_why(mut line: String, entry: &PlanEntry) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_short() {
-        for (n, text) in [
-            (0, "0 bytes"),
-            (1023, "1023 bytes"),
-            (1024, "1.0 KiB"),
-            (1_572_864, "1.5 MiB"),
-            (3_435_973_837, "3.2 GiB"),
-            (u64::MAX, "1677721.5 TiB"),
-        ] {
-            assert_eq!(bytes(n), text);
-        }
-    }
 
     #[test]
     fn a_section_is_short_and_says_what_it_leaves_out() {

@@ -5,6 +5,7 @@ use axum::response::Response;
 use http::StatusCode;
 use maud::{Markup, html};
 use slipway_domain::{EnvironmentName, Role, StepState};
+use slipway_text::number::count;
 use slipway_wire::fleet::{Environment, Host};
 use slipway_wire::problem::Problem;
 use slipway_wire::rollout::RolloutSummary;
@@ -162,7 +163,7 @@ fn attention(ui: &Ui, hosts: &[Host], rollouts: &[RolloutSummary]) -> Markup {
                     @for (name, n) in &counts {
                         li { a href={ "/?show=" (escape(name)) "#hosts" } {
                             (view::badge(if matches!(*name, "stuck" | "trouble" | "offline") { Tone::Bad } else { Tone::Warn }, name))
-                            " " (view::count(*n, "host"))
+                            " " (count(*n, "host"))
                         } }
                     }
                 }
@@ -315,7 +316,7 @@ pub(super) fn table(ui: &Ui, path: &str, filter: &Filter, hosts: &[Host]) -> Mar
     let page = filter.page.clamp(1, pages);
     let shown = kept.iter().skip((page - 1) * HOSTS_A_PAGE).take(HOSTS_A_PAGE);
     html! {
-        p.faint { (view::count(kept.len(), "host")) @if pages > 1 { ", page " (page) " of " (pages) } }
+        p.faint { (count(kept.len(), "host")) @if pages > 1 { ", page " (page) " of " (pages) } }
         @if kept.is_empty() {
             p.empty { "No host fits. " a href=(path) { "Show all in service" } }
         } @else {

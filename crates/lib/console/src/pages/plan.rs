@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 use slipway_domain::host_plan::{HostPlan, PlanEntry, PlanSection, PlannedChange, section};
+use slipway_text::number::{bytes, count, listed};
 use slipway_wire::plan::{SharedPlan, UnplannedHost};
 
 use crate::view;
@@ -18,10 +19,10 @@ pub(super) fn shared(plans: &[SharedPlan], unknown: &[UnplannedHost]) -> Markup 
         @for shared in plans {
             @let names: Vec<&str> = shared.hosts.iter().map(|host| host.host.as_str()).collect();
             article.plan {
-                h3 { (listed(&names)) " " span.faint { "plan " code title=(shared.digest) { (shared.digest.short()) } } }
+                h3 { (listed(&names, MOST_NAMED)) " " span.faint { "plan " code title=(shared.digest) { (shared.digest.short()) } } }
                 @if let Some(host) = shared.hosts.first() {
-                    p.faint { "closure " (view::bytes(host.report.bytes_before)) " → " (view::bytes(host.report.bytes_after)) ", "
-                        (view::bytes(host.report.bytes_new)) " new there" }
+                    p.faint { "closure " (bytes(host.report.bytes_before)) " → " (bytes(host.report.bytes_after)) ", "
+                        (bytes(host.report.bytes_new)) " new there" }
                 }
                 @match &shared.plan {
                     Some(plan) => (sections(plan)),
@@ -31,45 +32,19 @@ pub(super) fn shared(plans: &[SharedPlan], unknown: &[UnplannedHost]) -> Markup 
         }
         @if !unknown.is_empty() {
             @let names: Vec<&str> = unknown.iter().map(|host| host.host.as_str()).collect();
-            p.faint { "Not known yet: " (listed(&names)) }
+            p.faint { "Not known yet: " (listed(&names, MOST_NAMED)) }
         }
     }
 }
 
-fn listed(names: &[&str]) -> String {
-    let shown = names
-        .iter()
-        .take(MOST_NAMED)
-        .copied()
-        .collect::<Vec<_>>()
-        .join(", ");
-    match names.len().saturating_sub(MOST_NAMED) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}
-
 fn sections(plan: &HostPlan) -> Markup {
-    let known = section::ALL
-        .iter()
-        .filter_map(|name| plan.sections.get_key_value(*name));
-    let newer = plan
-        .sections
-        .iter()
-        .filter(|(name, _)| !section::ALL.contains(&name.as_str()));
     html! {
         @if plan.sections.is_empty() { p { "Nothing that a plan looks at changes." } }
-        @for (name, found) in known.chain(newer) { (one_section(name, found)) }
+        @for (name, found) in plan.in_order() { (one_section(name, found)) }
     }
 }
 
 fn one_section(name: &str, found: &PlanSection) -> Markup {
-    let title = match name {
-        section::REBOOT => "needs a reboot",
-        section::INHIBITORS => "NixOS refuses to switch live",
-        section::SCHEMAS => "migrations",
-        other => other,
-    };
     let weighty = matches!(name, section::REBOOT | section::INHIBITORS | section::SCHEMAS);
     // What was only built again says little, and there may be hundreds.
     let (rebuilt, told): (Vec<&PlanEntry>, Vec<&PlanEntry>) = found
@@ -79,13 +54,13 @@ fn one_section(name: &str, found: &PlanSection) -> Markup {
     let cut = found.cut.as_ref().map_or(0, |cut| cut.entries);
     html! {
         section.changes.weighty[weighty] {
-            h4 { (view::words(title)) " " span.faint { (found.count()) } }
+            h4 { (view::words(section::title(name))) " " span.faint { (found.count()) } }
             ul { @for entry in told.iter().take(MOST_SHOWN) { (line(entry)) } }
             @if told.len() > MOST_SHOWN {
                 details { summary { (told.len() - MOST_SHOWN) " more" } ul { @for entry in told.iter().skip(MOST_SHOWN) { (line(entry)) } } }
             }
             @if !rebuilt.is_empty() {
-                details { summary { (view::count(rebuilt.len(), "package")) " built again with the same version" }
+                details { summary { (count(rebuilt.len(), "package")) " built again with the same version" }
                     ul { @for entry in &rebuilt { (line(entry)) } } }
             }
             @if cut > 0 { p.faint { "and " (cut) " that were too many to keep; the plan's digest covers them" } }

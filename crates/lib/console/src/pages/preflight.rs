@@ -3,6 +3,7 @@
 use axum::extract::{Path, RawQuery};
 use maud::{Markup, html};
 use slipway_domain::preflight::{Finding, Outcome};
+use slipway_text::number::count;
 use slipway_wire::preflight::PreflightReport;
 use slipway_wire::route;
 
@@ -26,12 +27,12 @@ pub(super) async fn show(ui: Ui, Path(name): Path<String>, RawQuery(query): RawQ
     let content = html! {
         p.crumbs { a href={ "/environments/" (report.environment) } { (report.environment) } " / " a href={ "/releases/" (report.release) } { "release " (view::short(report.release)) } }
         h1 { "Preflight " @if report.blocked { (view::badge(Tone::Bad, "blocked")) } @else { (view::badge(Tone::Good, "nothing blocks")) } }
-        p.lead { (view::count(usize::try_from(report.hosts).unwrap_or(usize::MAX), "host")) ", " (view::ago(ui.now, report.at)) }
+        p.lead { (count(usize::try_from(report.hosts).unwrap_or(usize::MAX), "host")) ", " (view::ago(ui.now, report.at)) }
         @if !report.unanswered.is_empty() {
             p.alert { "No answer in time from " (report.unanswered.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")) }
         }
         (table(&told))
-        details { summary { (view::count(passed.len(), "check")) " passed" } (table(&passed)) }
+        details { summary { (count(passed.len(), "check")) " passed" } (table(&passed)) }
         p { a href={ "/releases/" (report.release) "/start?environment=" (report.environment) } { "Go on to the rollout" } }
     };
     Ok(ui.page("Preflight", &content))

@@ -4,6 +4,7 @@ use axum::extract::{Path, RawQuery};
 use axum::response::{IntoResponse, Redirect};
 use maud::{Markup, html};
 use slipway_domain::{EnvironmentName, HostName, Role, StorePath};
+use slipway_text::number::count;
 use slipway_wire::fleet::Environment;
 use slipway_wire::kept::{KeepRelease, KeptRelease};
 use slipway_wire::page::Page;
@@ -193,7 +194,7 @@ pub(super) async fn compare(ui: Ui, Path((one, other)): Path<(String, String)>) 
         dl.facts {
             dt { "Before" } dd { (view::release(before.id, Some(&before.label()))) " " (view::ago(ui.now, before.created_at)) }
             dt { "After" } dd { (view::release(after.id, Some(&after.label()))) " " (view::ago(ui.now, after.created_at)) }
-            dt { "The same" } dd { (view::count(same, "host")) }
+            dt { "The same" } dd { (count(same, "host")) }
         }
         @if rows.is_empty() { p.empty { "Every host has the same closure in both." } } @else {
             div.scroll { table {

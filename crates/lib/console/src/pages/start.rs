@@ -4,6 +4,7 @@ use axum::extract::{Path, RawQuery};
 use axum::response::{IntoResponse, Redirect};
 use maud::{Markup, html};
 use slipway_domain::{EnvironmentName, ReleaseId};
+use slipway_text::number::count;
 use slipway_wire::problem::Problem;
 use slipway_wire::rollout::{CreateRollout, Rollout, RolloutPlan};
 use slipway_wire::route;
@@ -60,7 +61,7 @@ async fn page(
         (layout::alert(refused))
         p.crumbs { a href="/releases" { "Releases" } " / " a href={ "/releases/" (release) } { (view::short(release)) } }
         h1 { "Roll out to " (environment) "?" }
-        p.lead { (view::count(hosts, "host")) ", at most " (plan.max_unavailable) " out at once."
+        p.lead { (count(hosts, "host")) ", at most " (plan.max_unavailable) " out at once."
             @if plan.approval_required { " Somebody other than you approves it, once the hosts have said what changes." } }
         @if let Some(open) = plan.open_rollout { p.alert.bad { "Another rollout of " (environment) " is under way: " a href={ "/rollouts/" (open) } { (view::short(open)) } } }
         @if let Some(hold) = &plan.hold { p.alert.waits { "It would wait: " (view::words(&hold.why)) @if let Some(until) = hold.until { ", until " (view::at(until)) } } }

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 use slipway_domain::StepState;
+use slipway_text::number::count;
 use slipway_wire::rollout::{RolloutPlan, Step};
 
 use crate::view::{self, Tone};
@@ -51,7 +52,7 @@ pub(super) fn waves(steps: &[Step]) -> Markup {
                     div.wave-name {
                         strong { @if *canary { "Canary" } @else { "Wave " (wave) } }
                         @if groups { span.faint { " group " (group + 1) } }
-                        span.faint { " " (view::count(of.len(), "host")) }
+                        span.faint { " " (count(of.len(), "host")) }
                     }
                     (hosts(of))
                 }
@@ -98,7 +99,7 @@ pub(super) fn preview(plan: &RolloutPlan) -> Markup {
                         div.wave-name {
                             strong { @if wave.canary { "Canary" } @else { "Wave " (wave.wave) } }
                             @if plan.groups.len() > 1 { span.faint { " " (view::words(&group.name)) } }
-                            span.faint { " " (view::count(wave.hosts.len(), "host")) }
+                            span.faint { " " (count(wave.hosts.len(), "host")) }
                         }
                         div.tiles.named {
                             @for host in wave.hosts.iter().take(200) {
