@@ -15,6 +15,8 @@ use slipway_wire::page::{MAX_LIMIT, Page};
 use slipway_wire::problem::{self, Problem};
 use tower::ServiceExt;
 
+use crate::query::Query;
+
 /// The most pages of a list that one page of the console reads: 20,000 entries.
 const MAX_PAGES: usize = 40;
 
@@ -73,16 +75,17 @@ impl Api {
         self.ask(Method::DELETE, path, None::<&()>, None).await.map(drop)
     }
 
-    /// All entries of a list, as far as one page of the console reads. `path` ends with `?` or `&`.
-    pub(crate) async fn list<T: DeserializeOwned>(&self, path: &str) -> Answer<Vec<T>> {
+    /// All entries of a list, as far as one page of the console reads.
+    pub(crate) async fn list<T: DeserializeOwned>(&self, list: &Query) -> Answer<Vec<T>> {
+        let list = list.clone().with("limit", MAX_LIMIT);
         let mut all = Vec::new();
-        let mut after = String::new();
+        let mut after = None;
         for _ in 0..MAX_PAGES {
-            let page: Page<T> = self.get(&format!("{path}limit={MAX_LIMIT}{after}")).await?;
+            let page: Page<T> = self.get(&list.clone().with_some("after", after)).await?;
             all.extend(page.items);
-            match page.next {
-                Some(next) => after = format!("&after={next}"),
-                None => break,
+            after = page.next;
+            if after.is_none() {
+                break;
             }
         }
         Ok(all)
@@ -179,6 +182,11 @@ pub(crate) fn plain(kind: &str, status: StatusCode, detail: impl Into<String>) -
         fields: Vec::new(),
         nothing_done: false,
     }))
+}
+
+/// What was sent cannot be read, or means nothing.
+pub(crate) fn invalid(detail: impl Into<String>) -> Refused {
+    plain(problem::kind::INVALID, StatusCode::UNPROCESSABLE_ENTITY, detail)
 }
 
 /// A value in a path or a query.

@@ -1,14 +1,18 @@
 //! What forms send.
 
+use std::convert::Infallible;
+use std::fmt::Display;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::StatusCode;
+use http::request::Parts;
 use http_body_util::{BodyExt, Limited};
 use maud::{Markup, html};
 use slipway_wire::problem;
 
-use crate::api::{Answer, plain};
+use crate::api::{Answer, invalid, plain};
 use crate::ui::{Instead, Ui};
 use crate::{Console, session};
 
@@ -31,11 +35,6 @@ impl Fields {
                 .map(|(name, value)| (name.into_owned(), value.into_owned()))
                 .collect(),
         )
-    }
-
-    /// The fields of a query.
-    pub(crate) fn of_query(query: Option<&str>) -> Self {
-        Self::read(query.unwrap_or_default().as_bytes())
     }
 
     /// A field's text without the space around it; empty when it was not sent.
@@ -65,10 +64,7 @@ impl Fields {
     }
 
     /// A field read as what it must be. `what` says it for people.
-    pub(crate) fn parse<T: std::str::FromStr>(&self, name: &str, what: &str) -> Answer<T>
-    where
-        T::Err: std::fmt::Display,
-    {
+    pub(crate) fn parse<T: FromStr<Err: Display>>(&self, name: &str, what: &str) -> Answer<T> {
         let text = self.text(name);
         text.parse().map_err(|error: T::Err| {
             let said = if text.is_empty() {
@@ -76,14 +72,47 @@ impl Fields {
             } else {
                 format!("{what}: {error}")
             };
-            plain(problem::kind::INVALID, StatusCode::UNPROCESSABLE_ENTITY, said)
+            invalid(said)
         })
+    }
+
+    /// The same for a field that may be empty.
+    pub(crate) fn parse_filled<T: FromStr<Err: Display>>(&self, name: &str, what: &str) -> Answer<Option<T>> {
+        let filled = self.filled(name);
+        filled.map(|_| self.parse(name, what)).transpose()
     }
 
     /// The key that names the request.
     pub(crate) fn once(&self) -> Option<&str> {
         self.filled(ONCE)
     }
+}
+
+/// The fields of a query.
+impl<S: Sync> FromRequestParts<S> for Fields {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::read(parts.uri.query().unwrap_or_default().as_bytes()))
+    }
+}
+
+/// Reads each word as what it must be. `what` says one of them for people.
+pub(crate) fn parse_each<'a, T, All>(words: impl Iterator<Item = &'a str>, what: &str) -> Answer<All>
+where
+    T: FromStr<Err: Display>,
+    All: FromIterator<T>,
+{
+    let read = words.map(|word| {
+        let read = word.parse();
+        read.map_err(|error| invalid(format!("{what} `{word}`: {error}")))
+    });
+    read.collect()
+}
+
+/// The words of a field for several names, between spaces or commas.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split([' ', ',']).filter(|word| !word.is_empty())
 }
 
 /// A form of somebody who is signed in, sent by a page of this session.

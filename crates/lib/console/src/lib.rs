@@ -10,6 +10,7 @@
 //! | `guard` | headers of answers, and forms from elsewhere |
 //! | `ui` | who looks, and what the pages share |
 //! | `form` | what forms send |
+//! | `query` | paths with a query |
 //! | `layout`, `view` | the frame of every page, and its small parts |
 //! | `pages` | the pages, one file a subject |
 //! | `live` | news for pages that are open |
@@ -25,6 +26,7 @@ mod guard;
 mod layout;
 mod live;
 mod pages;
+mod query;
 mod session;
 mod ui;
 mod view;

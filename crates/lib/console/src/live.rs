@@ -7,20 +7,22 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, RawQuery};
+use axum::extract::Path;
 use axum::http::HeaderName;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use http::{HeaderValue, StatusCode};
 use slipway_domain::RolloutId;
+use slipway_wire::access::Whoami;
 use slipway_wire::audit;
 use slipway_wire::page::Page;
+use slipway_wire::rollout::Rollout;
 use slipway_wire::route;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::api::escape;
+use crate::api::{Refused, escape};
 use crate::form::Fields;
 use crate::ui::{Reply, Ui};
 
@@ -32,12 +34,9 @@ const SLOW_PACE: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_secs(20);
 
 /// News of one rollout.
-pub(crate) async fn rollout(ui: Ui, Path(id): Path<String>, RawQuery(query): RawQuery) -> Reply {
-    let after = Fields::of_query(query.as_deref())
-        .text("after")
-        .parse()
-        .unwrap_or(0);
-    let found: slipway_wire::rollout::Rollout = ui.api.get(&route::fill(route::ROLLOUT, escape(&id))).await?;
+pub(crate) async fn rollout(ui: Ui, Path(id): Path<String>, query: Fields) -> Reply {
+    let after = query.text("after").parse().unwrap_or(0);
+    let found: Rollout = ui.api.get(&route::fill(route::ROLLOUT, escape(&id))).await?;
     Ok(open(ui, Some(found.summary.id), after, PACE))
 }
 
@@ -144,11 +143,11 @@ impl Stream {
 
     /// Whether there is news, for whoever may still see it.
     async fn look(&mut self) -> Result<bool, StatusCode> {
-        let status = |refused: crate::api::Refused| {
+        let status = |refused: Refused| {
             StatusCode::from_u16(refused.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
         };
         let Some(of) = self.of else {
-            let _: slipway_wire::access::Whoami = self.ui.api.get(route::WHOAMI).await.map_err(status)?;
+            let _: Whoami = self.ui.api.get(route::WHOAMI).await.map_err(status)?;
             let newest = *self.news.borrow_and_update();
             let is_new = self.after != 0 && newest > self.after;
             self.after = newest.max(self.after);

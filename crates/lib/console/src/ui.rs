@@ -13,7 +13,8 @@ use slipway_domain::{EnvironmentName, Role, TokenId};
 use slipway_wire::access::{TokenSecret, Whoami};
 use slipway_wire::route;
 
-use crate::api::{Api, PageRequest, Refused, escape};
+use crate::api::{Api, PageRequest, Refused};
+use crate::query::Query;
 use crate::{Console, guard, layout, pages, session};
 
 /// A page, or what is shown in its place.
@@ -147,9 +148,11 @@ fn sign_in_first(parts: &Parts, here: &str, ended: bool) -> Instead {
         return said.into_response().into();
     }
     let next = if parts.method == Method::GET { here } else { "/" };
-    let ended = if ended { "&ended=1" } else { "" };
-    let mut response = Redirect::to(&format!("/sign-in?next={}{ended}", escape(next))).into_response();
-    if !ended.is_empty() {
+    let to = Query::of("/sign-in")
+        .with("next", next)
+        .with_some("ended", ended.then_some(1));
+    let mut response = Redirect::to(&to).into_response();
+    if ended {
         response.headers_mut().append(SET_COOKIE, session::end());
     }
     response.into()

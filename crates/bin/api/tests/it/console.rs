@@ -1,7 +1,11 @@
 //! The console's pages: sessions, forms, and what docs/console.md says protects them.
 
+mod export;
+mod subjects;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request};
+use axum::response::Response;
 use http_body_util::BodyExt;
 use slipway_wire::route;
 use sqlx::PgPool;
@@ -59,7 +63,8 @@ impl<'a> Browser<'a> {
         browser
     }
 
-    async fn send(&self, method: Method, path: &str, body: String, headers: &[(&str, &str)]) -> Got {
+    /// The answer as it comes, its body still unread.
+    async fn open(&self, method: Method, path: &str, body: String, headers: &[(&str, &str)]) -> Response {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -68,7 +73,11 @@ impl<'a> Browser<'a> {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::from(body)).unwrap();
-        let response = self.app.router.clone().oneshot(request).await.unwrap();
+        self.app.router.clone().oneshot(request).await.unwrap()
+    }
+
+    async fn send(&self, method: Method, path: &str, body: String, headers: &[(&str, &str)]) -> Got {
+        let response = self.open(method, path, body, headers).await;
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         Got {

@@ -55,7 +55,12 @@ pub(super) fn of_release(plans: &ReleaseHostPlans) -> String {
 fn shared(text: &mut String, plans: &[SharedPlan], unknown: &[UnplannedHost]) {
     for shared in plans {
         let names: Vec<&str> = shared.hosts.iter().map(|host| host.host.as_str()).collect();
-        let _ = writeln!(text, "\n{}  (plan {})", listed(&names, MOST_NAMED), shared.digest.short());
+        let _ = writeln!(
+            text,
+            "\n{}  (plan {})",
+            listed(&names, MOST_NAMED),
+            shared.digest.short()
+        );
         if let Some(host) = shared.hosts.first() {
             let _ = writeln!(text, "  {}", sizes(&host.report));
         }

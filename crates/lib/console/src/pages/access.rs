@@ -1,10 +1,14 @@
 //! People and tokens.
 
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::str::FromStr;
+
 use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect};
 use http::StatusCode;
 use maud::{Markup, html};
-use slipway_domain::{EnvironmentRoles, PrincipalName, Role, TokenLimits};
+use slipway_domain::{EnvironmentRoles, Role, TokenLimits};
 use slipway_wire::access::{
     CreatePrincipal, CreateToken, LoginRequest, Principal, Token, TokenCreated, TokenSecret,
 };
@@ -12,9 +16,10 @@ use slipway_wire::problem::Problem;
 use slipway_wire::route;
 
 use super::actions::{Action, action};
-use crate::api::{Answer, escape};
-use crate::form::{Fields, Sent};
+use crate::api::{Answer, escape, invalid};
+use crate::form::{Fields, Sent, parse_each, words};
 use crate::layout;
+use crate::query::Query;
 use crate::ui::{Reply, Ui};
 use crate::view::{self, Tone};
 
@@ -23,13 +28,13 @@ pub(super) async fn show(ui: Ui) -> Reply {
 }
 
 async fn page(ui: &Ui, refused: Option<&Problem>) -> Reply {
-    let people = match ui.api.list::<Principal>(&format!("{}?", route::PRINCIPALS)).await {
+    let people = match ui.api.list::<Principal>(&Query::of(route::PRINCIPALS)).await {
         Ok(people) => people,
         Err(refused) if refused.status == StatusCode::FORBIDDEN => Vec::new(),
         Err(refused) => return Err(refused.into()),
     };
-    let tokens = format!("{}?session=false&good=true&", route::TOKENS);
-    let tokens: Vec<Token> = ui.api.list(&tokens).await?;
+    let lasting = Query::of(route::TOKENS).with("session", false).with("good", true);
+    let tokens: Vec<Token> = ui.api.list(&lasting).await?;
     let content = html! {
         (layout::alert(refused))
         h1 { "Access" }
@@ -158,7 +163,6 @@ pub(super) async fn create_principal(Sent { ui, fields }: Sent) -> Reply {
 }
 
 fn roles(text: &str) -> Answer<EnvironmentRoles> {
-    let invalid = super::environment::invalid;
     let pairs = text.split_whitespace().map(|pair| {
         let (name, role) = pair.split_once('=').ok_or_else(|| {
             invalid(format!(
@@ -205,15 +209,9 @@ pub(super) async fn create_token(Sent { ui, fields }: Sent) -> Reply {
 
 async fn make(ui: &Ui, fields: &Fields) -> Answer<TokenCreated> {
     let wish = CreateToken {
-        principal: match fields.filled("principal") {
-            Some(_) => Some(fields.parse::<PrincipalName>("principal", "The principal")?),
-            None => None,
-        },
+        principal: fields.parse_filled("principal", "The principal")?,
         label: fields.text("label").to_owned(),
-        expires_in_days: match fields.filled("days") {
-            Some(_) => Some(fields.parse("days", "The days")?),
-            None => None,
-        },
+        expires_in_days: fields.parse_filled("days", "The days")?,
         limits: TokenLimits {
             environments: names(fields.text("environments"), "the environment")?,
             commands: names(fields.text("commands"), "the command")?,
@@ -225,7 +223,7 @@ async fn make(ui: &Ui, fields: &Fields) -> Answer<TokenCreated> {
         let login = LoginRequest {
             name: "admin"
                 .parse()
-                .map_err(|error| super::environment::invalid(format!("admin: {error}")))?,
+                .map_err(|error| invalid(format!("admin: {error}")))?,
             password: password.to_owned(),
             label: None,
             token: Some(wish),
@@ -239,16 +237,8 @@ async fn make(ui: &Ui, fields: &Fields) -> Answer<TokenCreated> {
         .await
 }
 
-fn names<T>(text: &str, what: &str) -> Answer<Option<std::collections::BTreeSet<T>>>
-where
-    T: std::str::FromStr + Ord,
-    T::Err: std::fmt::Display,
-{
-    let words = text.split([' ', ',']).filter(|word| !word.is_empty());
-    let read = words.map(|word| {
-        word.parse()
-            .map_err(|error: T::Err| super::environment::invalid(format!("{what} `{word}`: {error}")))
-    });
-    let read: std::collections::BTreeSet<T> = read.collect::<Answer<_>>()?;
-    Ok((!read.is_empty()).then_some(read))
+/// The names of a limit; without any there is none.
+fn names<T: FromStr<Err: Display> + Ord>(text: &str, what: &str) -> Answer<Option<BTreeSet<T>>> {
+    let names: BTreeSet<T> = parse_each(words(text), what)?;
+    Ok((!names.is_empty()).then_some(names))
 }

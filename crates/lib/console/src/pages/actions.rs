@@ -2,8 +2,10 @@
 
 use maud::{Markup, html};
 
+use crate::api::{Refused, invalid};
 use crate::form;
 use crate::ui::Ui;
+use crate::view;
 
 /// What a button does.
 pub(super) struct Action<'a> {
@@ -34,6 +36,14 @@ pub(super) fn action(ui: &Ui, action: &Action<'_>, fields: &Markup) -> Markup {
             }
         }
     }
+}
+
+/// A form that asks for what no page offers.
+pub(super) fn unknown(what: &str) -> Refused {
+    invalid(format!(
+        "`{}` is nothing that this page does; load it again",
+        view::words(what)
+    ))
 }
 
 /// The field for why something is done.

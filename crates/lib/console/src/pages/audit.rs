@@ -1,18 +1,18 @@
 //! The audit log, its check and its export.
 
-use std::fmt::Write as _;
+use std::io;
 
 use axum::body::Body;
-use axum::extract::RawQuery;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
+use futures_util::stream;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use maud::{Markup, html};
 use slipway_wire::audit::{AuditReport, Event};
-use slipway_wire::page::Page;
+use slipway_wire::page::{MAX_LIMIT, Page};
 use slipway_wire::route;
 
-use crate::api::{Api, escape};
-use crate::form::{Fields, Sent};
+use crate::form::{self, Fields, Sent};
+use crate::query::Query;
 use crate::ui::{Reply, Ui};
 use crate::view::{self, Tone};
 
@@ -26,32 +26,24 @@ const FILTERS: [(&str, &str, &str); 4] = [
     ("rollout", "Rollout", "its id"),
 ];
 
-pub(super) async fn show(ui: Ui, RawQuery(query): RawQuery) -> Reply {
-    let query = Fields::of_query(query.as_deref());
+pub(super) async fn show(ui: Ui, query: Fields) -> Reply {
     page(&ui, &query, None).await
 }
 
-/// The query of the API for these filters.
-fn filters(query: &Fields) -> String {
-    let mut text = String::new();
-    for (name, ..) in FILTERS {
-        if let Some(value) = query.filled(name) {
-            let _ = write!(text, "&{name}={}", escape(value));
-        }
-    }
-    text
+/// This path with the filters of a query.
+fn filtered(path: &str, query: &Fields) -> Query {
+    let names = FILTERS.into_iter().map(|(name, ..)| name);
+    names.fold(Query::of(path), |path, name| {
+        path.with_some(name, query.filled(name))
+    })
 }
 
 async fn page(ui: &Ui, query: &Fields, report: Option<&AuditReport>) -> Reply {
-    let filters = filters(query);
-    let before = query
-        .filled("before")
-        .map_or_else(String::new, |n| format!("&before={}", escape(n)));
-    let path = format!(
-        "{}?newest_first=true&limit={A_PAGE}{before}{filters}",
-        route::EVENTS
-    );
-    let found: Page<Event> = ui.api.get(&path).await?;
+    let list = filtered(route::EVENTS, query)
+        .with("newest_first", true)
+        .with("limit", A_PAGE)
+        .with_some("before", query.filled("before"));
+    let found: Page<Event> = ui.api.get(&list).await?;
     let older = (found.items.len() == A_PAGE)
         .then(|| found.items.last().map(|event| event.number))
         .flatten();
@@ -59,7 +51,7 @@ async fn page(ui: &Ui, query: &Fields, report: Option<&AuditReport>) -> Reply {
         h1 { "Audit" }
         section #check aria-label="The log's check" {
             (verdict(report))
-            form.inline method="post" action="/audit/check" { (crate::form::hidden(ui)) button { "Check the whole log now" } }
+            form.inline method="post" action="/audit/check" { (form::hidden(ui)) button { "Check the whole log now" } }
             p.faint { "Each event carries the hash of the one before and a seal. The check computes them all again." }
         }
         form.filter method="get" action="/audit" role="search" {
@@ -67,12 +59,12 @@ async fn page(ui: &Ui, query: &Fields, report: Option<&AuditReport>) -> Reply {
                 label { (label) input type="search" name=(name) value=(query.text(name)) placeholder=(example); }
             }
             button { "Filter" }
-            a.button href={ "/audit/export?" (filters.trim_start_matches('&')) } download="events.jsonl" { "Export" }
+            a.button href=(filtered("/audit/export", query)) download="events.jsonl" { "Export" }
         }
         section #events {
             (table(ui, &found.items))
             @if found.items.is_empty() { p.empty { "No event fits. " a href="/audit" { "Show all" } } }
-            @if let Some(older) = older { nav.pages { a rel="next" href={ "/audit?before=" (older) (filters) } { "Older →" } } }
+            @if let Some(older) = older { nav.pages { a rel="next" href=(filtered("/audit", query).with("before", older)) { "Older →" } } }
         }
     };
     Ok(ui.live_page("Audit", "/live", &content))
@@ -113,36 +105,39 @@ pub(super) async fn check(Sent { ui, .. }: Sent) -> Reply {
 }
 
 /// The events as lines of JSON, the oldest first, as the API gives them.
-pub(super) async fn export(ui: Ui, RawQuery(query): RawQuery) -> Reply {
-    let filters = filters(&Fields::of_query(query.as_deref()));
+///
+/// Where a later page fails, the answer breaks off, so that nobody takes a part of the log for all of it.
+pub(super) async fn export(ui: Ui, query: Fields) -> Reply {
+    let wanted = filtered(route::EVENTS, &query).with("limit", MAX_LIMIT);
+    let api = ui.api;
     // The first page tells what is refused, before the answer begins.
-    let first = read(&ui.api, 0, &filters).await?;
-    let stream = futures_util::stream::unfold(Some((first, ui.api, filters)), |state| async move {
-        let (page, api, filters) = state?;
-        let mut lines = String::new();
-        for event in &page.items {
-            let _ = writeln!(lines, "{}", serde_json::to_string(event).unwrap_or_default());
+    let first = api.get::<Page<Event>>(&wanted).await?;
+    let stream = stream::try_unfold(Some(first), move |page| {
+        let (api, wanted) = (api.clone(), wanted.clone());
+        async move {
+            let Some(page) = page else { return Ok(None) };
+            let rest = match (&page.next, page.items.last()) {
+                (Some(_), Some(last)) => {
+                    let rest = api.get::<Page<Event>>(&wanted.with("after", last.number)).await;
+                    Some(rest.map_err(|refused| io::Error::other(refused.detail.clone()))?)
+                }
+                _ => None,
+            };
+            Ok::<_, io::Error>(Some((lines(&page.items)?, rest)))
         }
-        let rest = match (&page.next, page.items.last()) {
-            (Some(_), Some(last)) => read(&api, last.number, &filters).await.ok(),
-            _ => None,
-        };
-        if lines.is_empty() {
-            return None;
-        }
-        Some((
-            Ok::<_, std::convert::Infallible>(lines),
-            rest.map(|page| (page, api, filters)),
-        ))
     });
     let headers = [
         (CONTENT_TYPE, "application/jsonl"),
         (CONTENT_DISPOSITION, "attachment; filename=\"events.jsonl\""),
     ];
-    Ok::<Response, _>((headers, Body::from_stream(stream)).into_response())
+    Ok((headers, Body::from_stream(stream)).into_response())
 }
 
-async fn read(api: &Api, after: i64, filters: &str) -> crate::api::Answer<Page<Event>> {
-    api.get(&format!("{}?after={after}&limit=500{filters}", route::EVENTS))
-        .await
+fn lines(events: &[Event]) -> io::Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    for event in events {
+        serde_json::to_writer(&mut lines, event)?;
+        lines.push(b'\n');
+    }
+    Ok(lines)
 }

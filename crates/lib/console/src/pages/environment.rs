@@ -3,19 +3,20 @@
 use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect};
 use chrono::{DateTime, NaiveDateTime, Utc};
-use http::StatusCode;
 use maud::{Markup, html};
-use slipway_domain::{EnvironmentName, Freeze, Role, Strategy};
+use slipway_domain::strategy::strict;
+use slipway_domain::{EnvironmentName, Freeze, Role, Strategy, Window};
 use slipway_wire::fleet::{CreateEnvironment, CreateFreeze, Environment, Host, UpdateEnvironment};
 use slipway_wire::page::Page;
-use slipway_wire::problem::{self, Problem};
+use slipway_wire::problem::Problem;
 use slipway_wire::rollout::RolloutSummary;
 use slipway_wire::route;
 
-use super::actions::{Action, action, reason};
-use super::{fleet, rollouts};
-use crate::api::{Answer, Refused, escape, plain};
-use crate::form::Sent;
+use super::actions::{Action, action, reason, unknown};
+use super::hosts::Filter;
+use super::{fleet, rollouts, standing};
+use crate::api::{Answer, escape, invalid};
+use crate::form::{Sent, parse_each};
 use crate::layout;
 use crate::ui::{Reply, Ui};
 use crate::view::{self, Tone};
@@ -30,21 +31,20 @@ fn path_of(name: &str) -> String {
 
 async fn page(ui: &Ui, name: &str, refused: Option<&Problem>) -> Reply {
     let environment: Environment = ui.api.get(&path_of(name)).await?;
-    let rollouts = format!("{}?environment={}&limit=20", route::ROLLOUTS, environment.name);
+    let rollouts = rollouts::newest_of(&environment.name);
     let hosts = fleet::hosts_of(&environment.name);
     let (hosts, rollouts) = tokio::join!(
         ui.api.list::<Host>(&hosts),
         ui.api.get::<Page<RolloutSummary>>(&rollouts)
     );
     let (hosts, rollouts) = (hosts?, rollouts?);
-    let in_service: Vec<&Host> = hosts.iter().filter(|host| host.retired_at.is_none()).collect();
     let content = html! {
         (layout::alert(refused))
         p.crumbs { a href="/" { "Fleet" } }
         h1 { (environment.name) }
         section #health aria-label="Hosts at a glance" {
-            (fleet::health(&in_service))
-            (fleet::tiles(&in_service))
+            (standing::health(&hosts.iter()))
+            (standing::tiles(&hosts))
             p { a href={ "/?environment=" (environment.name) "#hosts" } { "All hosts of " (environment.name) " as a table" } }
         }
         section #rollouts aria-labelledby="rollouts-title" {
@@ -203,7 +203,7 @@ pub(super) async fn create(Sent { ui, fields }: Sent) -> Reply {
     };
     match made.await {
         Ok(made) => Ok(Redirect::to(&format!("/environments/{}", made.name)).into_response()),
-        Err(refused) => fleet::fleet(&ui, &fleet::Filter::default(), Some(&refused)).await,
+        Err(refused) => fleet::fleet(&ui, &Filter::default(), Some(&refused)).await,
     }
 }
 
@@ -226,7 +226,7 @@ pub(super) async fn update(Path(name): Path<String>, Sent { ui, fields }: Sent) 
                 Ok("/".to_owned())
             }
             "delete" => Err(invalid(format!("type {name} to delete it"))),
-            other => Err(super::host::unknown(other)),
+            other => Err(unknown(other)),
         }
     };
     match done.await {
@@ -281,26 +281,12 @@ fn read_strategy(text: &str) -> Answer<Strategy> {
         return Ok(Strategy::default());
     }
     let mut reader = serde_json::Deserializer::from_str(text);
-    slipway_domain::strategy::strict::deserialize(&mut reader)
-        .map_err(|error| invalid(format!("the strategy cannot be read: {error}")))
+    strict::deserialize(&mut reader).map_err(|error| invalid(format!("the strategy cannot be read: {error}")))
 }
 
-fn read_windows<T>(text: &str) -> Answer<Vec<T>>
-where
-    T: std::str::FromStr,
-    T::Err: std::fmt::Display,
-{
+fn read_windows(text: &str) -> Answer<Vec<Window>> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines
-        .map(|line| {
-            line.parse()
-                .map_err(|error: T::Err| invalid(format!("the window `{line}`: {error}")))
-        })
-        .collect()
-}
-
-pub(super) fn invalid(detail: String) -> Refused {
-    plain(problem::kind::INVALID, StatusCode::UNPROCESSABLE_ENTITY, detail)
+    parse_each(lines, "the window")
 }
 
 /// A link to an environment.

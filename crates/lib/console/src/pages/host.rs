@@ -3,23 +3,29 @@
 use std::collections::BTreeMap;
 
 use axum::extract::Path;
-use axum::response::{IntoResponse, Redirect};
+use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use maud::{Markup, html};
 use slipway_domain::digest::Digest;
 use slipway_domain::{HostName, Role};
 use slipway_wire::access::TokenCreated;
 use slipway_wire::audit::Event;
-use slipway_wire::fleet::{AdoptHost, CreateHost, Environment, Host, HostCreated, RestoreHost, UpdateHost};
+use slipway_wire::fleet::{
+    AdoptHost, CreateHost, Environment, Host, HostCreated, HostDrift, RestoreHost, UpdateHost,
+};
 use slipway_wire::page::Page;
-use slipway_wire::problem::{self, Problem};
+use slipway_wire::problem::Problem;
 use slipway_wire::route;
 
-use super::actions::{Action, action, reason};
-use super::{audit, fleet};
-use crate::api::{Answer, Refused, escape, plain};
+use super::access::shown_once;
+use super::actions::{Action, action, reason, unknown};
+use super::hosts::Filter;
+use super::standing::Standing;
+use super::{audit, fleet, hosts};
+use crate::api::{Answer, Refused, escape, invalid};
 use crate::form::Sent;
 use crate::layout;
+use crate::query::Query;
 use crate::ui::{Reply, Ui};
 use crate::view::{self, Tone};
 
@@ -33,18 +39,20 @@ fn path_of(name: &str) -> String {
 
 async fn page(ui: &Ui, name: &str, refused: Option<&Problem>) -> Reply {
     let host: Host = ui.api.get(&path_of(name)).await?;
-    let events = format!("{}?newest_first=true&host={}&limit=30", route::EVENTS, host.name);
+    let events = Query::of(route::EVENTS)
+        .with("newest_first", true)
+        .with("host", &host.name)
+        .with("limit", 30);
     let events = match ui.api.get::<Page<Event>>(&events).await {
         Ok(page) => Some(page.items),
         // The whole log is not for everybody who may see the host.
         Err(refused) if refused.status == StatusCode::FORBIDDEN => None,
         Err(refused) => return Err(refused.into()),
     };
-    let (tone, state) = fleet::tone(&host);
     let content = html! {
         (layout::alert(refused))
         p.crumbs { a href="/" { "Fleet" } " / " a href={ "/environments/" (host.environment) } { (host.environment) } }
-        h1 { (host.name) " " (view::badge(tone, state)) }
+        h1 { (host.name) " " (Standing::of(&host).badge()) }
         (trouble(&host))
         section #facts aria-label="What it is" { (facts(ui, &host)) }
         @if let Some(drift) = &host.drift { (drifts(ui, &host, drift)) }
@@ -94,7 +102,7 @@ fn facts(ui: &Ui, host: &Host) -> Markup {
             @if let Some(skew) = host.clock_skew_seconds.filter(|skew| skew.abs() > 2) {
                 dt { "Clock" } dd { (skew.abs()) " s " (if skew > 0 { "ahead" } else { "behind" }) }
             }
-            dt { "Labels" } dd { @if host.labels.is_empty() { span.faint { "none" } } @else { (fleet::labels(host)) } }
+            dt { "Labels" } dd { @if host.labels.is_empty() { span.faint { "none" } } @else { (hosts::labels(host)) } }
             dt { "Made" } dd { (view::at(host.created_at)) }
             @if let Some(at) = host.retired_at { dt { "Retired" } dd { (view::at(at)) } }
         }
@@ -116,7 +124,7 @@ fn report(host: &Host) -> Markup {
     }
 }
 
-fn drifts(ui: &Ui, host: &Host, drift: &slipway_wire::fleet::HostDrift) -> Markup {
+fn drifts(ui: &Ui, host: &Host, drift: &HostDrift) -> Markup {
     html! {
         section #drift aria-labelledby="drift-title" {
             h2 #drift-title { "Drift" }
@@ -186,19 +194,20 @@ pub(super) async fn create(Sent { ui, fields }: Sent) -> Reply {
     };
     match made.await {
         Ok(made) => Ok(token_page(&ui, &made.host.name, &made.token)),
-        Err(refused) => fleet::fleet(&ui, &fleet::Filter::default(), Some(&refused)).await,
+        Err(refused) => fleet::fleet(&ui, &Filter::default(), Some(&refused)).await,
     }
 }
 
 fn no_label(text: &str) -> Refused {
-    let detail = format!("`{text}` is no label: write NAME=VALUE, such as role=web");
-    plain(problem::kind::INVALID, StatusCode::UNPROCESSABLE_ENTITY, detail)
+    invalid(format!(
+        "`{text}` is no label: write NAME=VALUE, such as role=web"
+    ))
 }
 
-fn token_page(ui: &Ui, host: &HostName, token: &TokenCreated) -> axum::response::Response {
+fn token_page(ui: &Ui, host: &HostName, token: &TokenCreated) -> Response {
     let content = html! {
         h1 { "The token of " (host) }
-        (super::access::shown_once(token, "Write it into the file that AGENT_TOKEN_FILE names on that host."))
+        (shown_once(token, "Write it into the file that AGENT_TOKEN_FILE names on that host."))
         p { a href={ "/hosts/" (host) } { "Go to the host" } }
     };
     ui.page("New token", &content)
@@ -243,11 +252,7 @@ pub(super) async fn change(Path(name): Path<String>, Sent { ui, fields }: Sent) 
                 Ok(Some(made.token))
             }
             "retire" if fields.text("confirm") == name => ui.api.delete(&path).await.map(|()| None),
-            "retire" => Err(plain(
-                problem::kind::INVALID,
-                StatusCode::UNPROCESSABLE_ENTITY,
-                format!("type {name} to retire it"),
-            )),
+            "retire" => Err(invalid(format!("type {name} to retire it"))),
             other => Err(unknown(other)),
         }
     }
@@ -260,13 +265,4 @@ pub(super) async fn change(Path(name): Path<String>, Sent { ui, fields }: Sent) 
         }
         Err(refused) => page(&ui, &name, Some(&refused)).await,
     }
-}
-
-/// A form that asks for what no page offers.
-pub(super) fn unknown(what: &str) -> Refused {
-    let detail = format!(
-        "`{}` is nothing that this page does; load it again",
-        view::words(what)
-    );
-    plain(problem::kind::INVALID, StatusCode::UNPROCESSABLE_ENTITY, detail)
 }

@@ -6,6 +6,7 @@ mod audit;
 mod environment;
 mod fleet;
 mod host;
+mod hosts;
 mod plan;
 mod preflight;
 mod release;
@@ -14,6 +15,7 @@ mod rollout;
 mod rollouts;
 mod sessions;
 mod sign_in;
+mod standing;
 mod start;
 mod waves;
 
@@ -23,7 +25,8 @@ use axum::Router;
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::StatusCode;
+use http::header::REFRESH;
+use http::{HeaderValue, StatusCode};
 use maud::html;
 use slipway_wire::problem::{self, Problem};
 
@@ -43,7 +46,7 @@ pub(crate) fn router(console: Arc<Console>) -> Router {
         .route("/environments/{name}/freezes", post(environment::freeze))
         .route("/environments/{name}/thaw", post(environment::thaw))
         .route("/environments/{name}/preflight", get(preflight::show))
-        .route("/hosts", get(fleet::hosts).post(host::create))
+        .route("/hosts", get(hosts::show).post(host::create))
         .route("/hosts/{name}", get(host::show).post(host::change))
         .route("/releases", get(releases::show))
         .route("/releases/{id}", get(release::show).post(release::change))
@@ -105,7 +108,7 @@ pub(crate) fn problem_page(refused: &Problem) -> Response {
         // Works without the script.
         response
             .headers_mut()
-            .insert(http::header::REFRESH, http::HeaderValue::from_static("5"));
+            .insert(REFRESH, HeaderValue::from_static("5"));
     }
     response.into_response()
 }

@@ -1,6 +1,6 @@
 //! What stands in the way of rolling a release out.
 
-use axum::extract::{Path, RawQuery};
+use axum::extract::Path;
 use maud::{Markup, html};
 use slipway_domain::preflight::{Finding, Outcome};
 use slipway_text::number::count;
@@ -9,17 +9,13 @@ use slipway_wire::route;
 
 use crate::api::escape;
 use crate::form::Fields;
+use crate::query::Query;
 use crate::ui::{Reply, Ui};
 use crate::view::{self, Tone};
 
-pub(super) async fn show(ui: Ui, Path(name): Path<String>, RawQuery(query): RawQuery) -> Reply {
-    let query = Fields::of_query(query.as_deref());
-    let path = format!(
-        "{}?release={}",
-        route::fill(route::PREFLIGHT, escape(&name)),
-        escape(query.text("release"))
-    );
-    let report: PreflightReport = ui.api.get(&path).await?;
+pub(super) async fn show(ui: Ui, Path(name): Path<String>, query: Fields) -> Reply {
+    let of = Query::of(route::fill(route::PREFLIGHT, escape(&name)));
+    let report: PreflightReport = ui.api.get(&of.with("release", query.text("release"))).await?;
     let (passed, told): (Vec<&Finding>, Vec<&Finding>) = report
         .findings
         .iter()

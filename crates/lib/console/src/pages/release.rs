@@ -1,6 +1,6 @@
 //! One release: where it comes from, what it changes, and the way to roll it out.
 
-use axum::extract::{Path, RawQuery};
+use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect};
 use maud::{Markup, html};
 use slipway_domain::{EnvironmentName, HostName, Role, StorePath};
@@ -14,19 +14,19 @@ use slipway_wire::release::{Release, ReleaseSummary};
 use slipway_wire::rollout::RolloutSummary;
 use slipway_wire::route;
 
-use super::actions::{Action, action, reason};
+use super::actions::{Action, action, reason, unknown};
 use super::{plan, releases, rollouts};
 use crate::api::{Answer, escape};
 use crate::form::{Fields, Sent};
 use crate::layout;
+use crate::query::Query;
 use crate::ui::{Reply, Ui};
 use crate::view::{self, Tone};
 
 /// Closures that are listed at once.
 const MOST_CLOSURES: usize = 200;
 
-pub(super) async fn show(ui: Ui, Path(id): Path<String>, RawQuery(query): RawQuery) -> Reply {
-    let query = Fields::of_query(query.as_deref());
+pub(super) async fn show(ui: Ui, Path(id): Path<String>, query: Fields) -> Reply {
     // A form for comparing sends the other release here.
     if let Some(other) = query.filled("with") {
         let to = format!("/releases/{}/compare/{}", escape(&id), escape(other));
@@ -38,11 +38,16 @@ pub(super) async fn show(ui: Ui, Path(id): Path<String>, RawQuery(query): RawQue
 async fn page(ui: &Ui, id: &str, refused: Option<&Problem>) -> Reply {
     let release: Release = ui.api.get(&route::fill(route::RELEASE, escape(id))).await?;
     let plans = route::fill(route::RELEASE_HOST_PLANS, release.id);
-    let others = format!("{}?limit=30", route::RELEASES);
-    let mine = format!("{}?release={}&limit=50", route::ROLLOUTS, release.id);
+    let (others, environments) = (
+        Query::of(route::RELEASES).with("limit", 30),
+        Query::of(route::ENVIRONMENTS),
+    );
+    let mine = Query::of(route::ROLLOUTS)
+        .with("release", release.id)
+        .with("limit", 50);
     let (plans, environments, rollouts, others) = tokio::join!(
         ui.api.get::<ReleaseHostPlans>(&plans),
-        ui.api.list::<Environment>("/api/v1/environments?"),
+        ui.api.list::<Environment>(&environments),
         ui.api.get::<Page<RolloutSummary>>(&mine),
         ui.api.get::<Page<ReleaseSummary>>(&others)
     );
@@ -160,7 +165,7 @@ pub(super) async fn change(Path(id): Path<String>, Sent { ui, fields }: Sent) ->
                 .map(drop)
         }
         "unkeep" => ui.api.delete(&to).await,
-        other => Err(super::host::unknown(other)),
+        other => Err(unknown(other)),
     };
     match done {
         Ok(()) => Ok(Redirect::to(&format!("/releases/{}", escape(&id))).into_response()),

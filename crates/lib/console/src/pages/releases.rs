@@ -1,25 +1,20 @@
 //! All releases, the newest first.
 
-use std::fmt::Write as _;
-
-use axum::extract::RawQuery;
-use maud::html;
+use maud::{Markup, html};
 use slipway_wire::page::Page;
 use slipway_wire::release::{ReleaseSummary, Source};
 use slipway_wire::route;
 
-use crate::api::escape;
 use crate::form::Fields;
+use crate::query::Query;
 use crate::ui::{Reply, Ui};
 use crate::view;
 
-pub(super) async fn show(ui: Ui, RawQuery(query): RawQuery) -> Reply {
-    let query = Fields::of_query(query.as_deref());
-    let mut path = format!("{}?limit=50", route::RELEASES);
-    if let Some(after) = query.filled("after") {
-        let _ = write!(path, "&after={}", escape(after));
-    }
-    let page: Page<ReleaseSummary> = ui.api.get(&path).await?;
+pub(super) async fn show(ui: Ui, query: Fields) -> Reply {
+    let list = Query::of(route::RELEASES)
+        .with("limit", 50)
+        .with_some("after", query.filled("after"));
+    let page: Page<ReleaseSummary> = ui.api.get(&list).await?;
     let content = html! {
         h1 { "Releases" }
         section #releases {
@@ -38,14 +33,14 @@ pub(super) async fn show(ui: Ui, RawQuery(query): RawQuery) -> Reply {
                     } } }
                 } }
             }
-            @if let Some(next) = &page.next { nav.pages { a rel="next" href={ "/releases?after=" (escape(next)) } { "Older →" } } }
+            @if let Some(next) = &page.next { nav.pages { a rel="next" href=(Query::of("/releases").with("after", next)) { "Older →" } } }
         }
     };
     Ok(ui.live_page("Releases", "/live", &content))
 }
 
 /// The commit, with a link where the source is on a known forge.
-pub(super) fn commit(source: &Source) -> maud::Markup {
+pub(super) fn commit(source: &Source) -> Markup {
     let Some(rev) = &source.rev else {
         return html! { span.faint { "unknown" } };
     };

@@ -1,6 +1,6 @@
 //! One rollout: where it stands, host by host, and the decisions that people make about it.
 
-use axum::extract::{Path, RawQuery};
+use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect};
 use futures_util::future::join_all;
 use maud::{Markup, html};
@@ -16,10 +16,11 @@ use slipway_wire::rollout::{CreateCommand, Rollout, RolloutSummary, Step};
 use slipway_wire::route;
 
 use super::actions::{Action, action, reason};
-use super::{audit, environment, plan, waves};
+use super::{audit, environment, plan, rollouts, waves};
 use crate::api::{Answer, escape};
 use crate::form::{Fields, Sent};
 use crate::layout;
+use crate::query::Query;
 use crate::ui::{Reply, Ui};
 use crate::view;
 
@@ -28,20 +29,19 @@ const MOST_TALKING: usize = 8;
 /// Steps that are listed at once.
 const MOST_STEPS: usize = 100;
 
-pub(super) async fn show(ui: Ui, Path(id): Path<String>, RawQuery(query): RawQuery) -> Reply {
-    page(&ui, &id, &Fields::of_query(query.as_deref()), None).await
+pub(super) async fn show(ui: Ui, Path(id): Path<String>, query: Fields) -> Reply {
+    page(&ui, &id, &query, None).await
 }
 
 async fn page(ui: &Ui, id: &str, query: &Fields, refused: Option<&Problem>) -> Reply {
     let path = route::fill(route::ROLLOUT, escape(id));
     let rollout: Rollout = ui.api.get(&path).await?;
     let summary = &rollout.summary;
-    let events = format!(
-        "{}?newest_first=true&limit=40",
-        route::fill(route::ROLLOUT_EVENTS, summary.id)
-    );
+    let events = Query::of(route::fill(route::ROLLOUT_EVENTS, summary.id))
+        .with("newest_first", true)
+        .with("limit", 40);
     let plans = route::fill(route::ROLLOUT_HOST_PLANS, summary.id);
-    let earlier = format!("{}?environment={}&limit=20", route::ROLLOUTS, summary.environment);
+    let earlier = rollouts::newest_of(&summary.environment);
     let (events, plans, earlier, talk) = tokio::join!(
         ui.api.get::<Page<Event>>(&events),
         ui.api.get::<RolloutHostPlans>(&plans),
@@ -227,10 +227,7 @@ pub(super) async fn command(Path(id): Path<String>, Sent { ui, fields }: Sent) -
         let command = CreateCommand {
             command: fields.parse("do", "The command")?,
             reason: fields.filled("reason").map(ToOwned::to_owned),
-            plan: match fields.filled("plan") {
-                Some(_) => Some(fields.parse("plan", "The plan")?),
-                None => None,
-            },
+            plan: fields.parse_filled("plan", "The plan")?,
         };
         let to = route::fill(route::ROLLOUT_COMMANDS, escape(&id));
         ui.api.post(&to, &command, fields.once()).await

@@ -10,12 +10,13 @@ use slipway_wire::route;
 use super::actions::{Action, action};
 use crate::api::escape;
 use crate::form::Sent;
+use crate::query::Query;
 use crate::session;
 use crate::ui::{Reply, Ui};
 use crate::view::{self, Tone};
 
 pub(super) async fn show(ui: Ui) -> Reply {
-    let open = format!("{}?session=true&good=true&", route::TOKENS);
+    let open = Query::of(route::TOKENS).with("session", true).with("good", true);
     let open: Vec<Token> = ui.api.list(&open).await?;
     let content = html! {
         p.crumbs { a href="/access" { "Access" } }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{RawQuery, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use http::header::{SET_COOKIE, USER_AGENT};
@@ -21,8 +21,7 @@ use crate::{Console, layout, session};
 const LABEL: &str = "console";
 
 /// The form.
-pub(super) async fn show(RawQuery(query): RawQuery) -> Response {
-    let query = Fields::of_query(query.as_deref());
+pub(super) async fn show(query: Fields) -> Response {
     page(local(query.text("next")), query.is_on("ended"), None)
 }
 

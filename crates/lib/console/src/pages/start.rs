@@ -1,32 +1,29 @@
 //! Before a rollout: its waves, what stands in the way, and its strategy. And the button that starts it.
 
-use axum::extract::{Path, RawQuery};
+use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect};
 use maud::{Markup, html};
-use slipway_domain::{EnvironmentName, ReleaseId};
-use slipway_text::number::count;
+use slipway_domain::{EnvironmentName, HostName, ReleaseId};
+use slipway_text::number::{count, listed};
 use slipway_wire::problem::Problem;
+use slipway_wire::release::Release;
 use slipway_wire::rollout::{CreateRollout, Rollout, RolloutPlan};
 use slipway_wire::route;
 
 use super::{environment, waves};
 use crate::api::escape;
-use crate::form::{self, Fields, Sent};
+use crate::form::{self, Fields, Sent, parse_each, words};
 use crate::layout;
 use crate::ui::{Reply, Ui};
 use crate::view;
 
-pub(super) async fn show(ui: Ui, Path(id): Path<String>, RawQuery(query): RawQuery) -> Reply {
-    let query = Fields::of_query(query.as_deref());
-    let release: slipway_wire::release::Release =
-        ui.api.get(&route::fill(route::RELEASE, escape(&id))).await?;
-    page(
-        &ui,
-        release.id,
-        &query.parse("environment", "The environment")?,
-        None,
-    )
-    .await
+/// Hosts that are left alone, in one line.
+const MOST_NAMED: usize = 40;
+
+pub(super) async fn show(ui: Ui, Path(id): Path<String>, query: Fields) -> Reply {
+    let release: Release = ui.api.get(&route::fill(route::RELEASE, escape(&id))).await?;
+    let environment = query.parse("environment", "The environment")?;
+    page(&ui, release.id, &environment, None).await
 }
 
 fn wish(environment: EnvironmentName, release: ReleaseId) -> CreateRollout {
@@ -75,14 +72,9 @@ async fn page(
 }
 
 fn left_alone(plan: &RolloutPlan) -> Markup {
-    let names: Vec<&str> = plan
-        .left_alone
-        .iter()
-        .take(40)
-        .map(slipway_domain::HostName::as_str)
-        .collect();
+    let names: Vec<&str> = plan.left_alone.iter().map(HostName::as_str).collect();
     html! { @if !names.is_empty() {
-        p.faint { "Left alone, since the release has nothing for them: " (names.join(", ")) @if plan.left_alone.len() > 40 { " and more" } }
+        p.faint { "Left alone, since the release has nothing for them: " (listed(&names, MOST_NAMED)) }
     } }
 }
 
@@ -112,16 +104,7 @@ pub(super) async fn begin(Sent { ui, fields }: Sent) -> Reply {
         if let Some(at) = fields.filled("not_before") {
             wish.not_before = Some(environment::read_instant(at)?);
         }
-        for name in fields
-            .text("hosts")
-            .split([' ', ','])
-            .filter(|name| !name.is_empty())
-        {
-            let host = name
-                .parse()
-                .map_err(|error| environment::invalid(format!("the host `{name}`: {error}")))?;
-            wish.hosts.push(host);
-        }
+        wish.hosts = parse_each(words(fields.text("hosts")), "the host")?;
         wish.reboot = fields.is_on("reboot");
         wish.override_freeze = fields.filled("override").map(ToOwned::to_owned);
         ui.api

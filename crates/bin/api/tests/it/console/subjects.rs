@@ -1,0 +1,78 @@
+//! Pages of one environment, host, release and rollout.
+
+use super::*;
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn every_subject_has_its_page_with_what_is_known_of_it(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.fleet("prod", &["web-1", "web-2"]).await;
+    let rollout = app.rollout("prod", &["web-1", "web-2"]).await;
+    let of = app.get(&format!("/api/v1/rollouts/{rollout}")).await.expect(200);
+    let release = of.body["release"].as_str().unwrap();
+    let person = Browser::signed_in(&app, &app.admin).await;
+    for (page, parts) in [
+        ("/environments/prod".to_owned(), &["web-1: never seen", "#1"][..]),
+        ("/hosts/web-1".to_owned(), &["never seen", "Retire"]),
+        (
+            format!("/releases/{release}"),
+            &["Release #1", "web-2", "Preview"],
+        ),
+        (
+            format!("/releases/{release}/start?environment=prod"),
+            &["2 hosts", "Another rollout of prod is under way"],
+        ),
+        (
+            format!("/environments/prod/preflight?release={release}"),
+            &["Preflight", "2 hosts"],
+        ),
+        (
+            format!("/releases/{release}/compare/1"),
+            &["Every host has the same closure in both."],
+        ),
+        ("/rollouts/1".to_owned(), &["Rollout #1", "web-1", "Abort"]),
+        (
+            "/rollouts?environment=prod".to_owned(),
+            &["Rollouts of prod", "#1"],
+        ),
+        (format!("/audit?rollout={rollout}"), &["rollout.created"]),
+    ] {
+        let got = person.get(&page).await;
+        assert_eq!(got.status, 200, "{page}: {}", got.text);
+        for part in parts {
+            assert!(got.text.contains(part), "{page} lacks {part}: {}", got.text);
+        }
+    }
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn the_table_of_hosts_shows_what_the_filter_asks_for(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.fleet("prod", &["web-1", "web-2", "db-1"]).await;
+    app.fleet("test", &["web-3"]).await;
+    let retired = app.call(Method::DELETE, "/api/v1/hosts/web-2", &app.admin, None);
+    retired.await.expect(204);
+    let person = Browser::signed_in(&app, &app.admin).await;
+    for (query, shown) in [
+        ("", &["web-1", "db-1", "web-3"][..]),
+        ("?show=attention", &["web-1", "db-1", "web-3"]),
+        ("?show=never+seen&environment=prod", &["web-1", "db-1"]),
+        ("?show=healthy", &[]),
+        ("?q=web&environment=test", &["web-3"]),
+        ("?q=web+3", &["web-3"]),
+    ] {
+        let got = person.get(&format!("/hosts{query}")).await;
+        for host in ["web-1", "web-2", "web-3", "db-1"] {
+            assert_eq!(
+                got.text.contains(&format!("href=\"/hosts/{host}\"")),
+                shown.contains(&host),
+                "{query}: {host}"
+            );
+        }
+    }
+    let first = person.get("/").await;
+    assert!(
+        first.text.contains("href=\"/?show=never%20seen#hosts\"") && first.text.contains("3 hosts"),
+        "{}",
+        first.text
+    );
+}
