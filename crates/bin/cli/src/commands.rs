@@ -21,7 +21,8 @@ mod strategy;
 mod verify;
 
 use serde::Serialize;
-use slipway_wire::page::MAX_LIMIT;
+use slipway_client::ClientError;
+use slipway_wire::page::{MAX_LIMIT, Page};
 
 use crate::args::SlipwayCommand;
 use crate::context::Context;
@@ -68,7 +69,22 @@ pub async fn run(context: &Context, command: SlipwayCommand) -> Result<Exit, Cli
     Ok(Exit::Success)
 }
 
-/// How many to ask for in one page when so many are still wanted.
-fn page_size(wanted: u32) -> u32 {
-    wanted.min(MAX_LIMIT)
+/// The first entries of a list, at most so many. `page` gets how many to ask for, and after which.
+async fn first<T>(
+    most: u32,
+    page: impl AsyncFn(u32, Option<String>) -> Result<Page<T>, ClientError>,
+) -> Result<Vec<T>, ClientError> {
+    let mut all = Vec::new();
+    let mut after = None;
+    loop {
+        let wanted = most - u32::try_from(all.len()).unwrap_or(most);
+        let found = page(wanted.min(MAX_LIMIT), after.clone()).await?;
+        all.extend(found.items);
+        // A server that repeats the same page must not keep us here for ever.
+        if all.len() >= most as usize || found.next.is_none() || found.next == after {
+            all.truncate(most as usize);
+            return Ok(all);
+        }
+        after = found.next;
+    }
 }

@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use serde::Serialize;
 use slipway_verify::audit::{self, AuditProof, Expected, KeyList, NotedHeads};
 use slipway_wire::audit::{Event, EventQuery, SealKeyUse};
+use slipway_wire::page::MAX_LIMIT;
 
-use super::{List, page_size};
+use super::List;
 use crate::args::AuditCommand;
 use crate::context::Context;
 use crate::text::clean;
@@ -32,7 +33,7 @@ pub(super) async fn run(context: &Context, command: AuditCommand) -> Result<Exit
                 let wanted = limit - u32::try_from(events.len()).unwrap_or(limit);
                 let query = EventQuery {
                     after: Some(events.last().map_or(after, |event| event.number)),
-                    limit: Some(page_size(wanted)),
+                    limit: Some(wanted.min(MAX_LIMIT)),
                     ..EventQuery::default()
                 };
                 let page = client.events(&query).await?.items;

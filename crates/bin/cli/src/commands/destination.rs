@@ -4,17 +4,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
-use slipway_client::Client;
 use slipway_domain::{DeliveryState, DestinationKind, DestinationName};
 use slipway_wire::message::{
     Confidential, CreateDestination, Delivery, DeliveryQuery, Destination, UpdateDestination,
 };
 
-use super::{List, page_size};
+use super::{List, first};
 use crate::args::{CreateDestinationArgs, DestinationCommand, SetDestinationArgs};
 use crate::context::Context;
 use crate::table::{Cell, Table, Tone};
-use crate::text::{ago, brief, count, instant};
+use crate::text::{ago, brief, clean, count, instant, maybe_instant};
 use crate::{CliFailure, Exit, files, stop};
 
 /// How long a test may take: two tries, and the wait between them.
@@ -70,7 +69,19 @@ pub(super) async fn run(context: &Context, command: DestinationCommand) -> Resul
         }
         DestinationCommand::Test { name } => return test(context, &name).await,
         DestinationCommand::Deliveries { name, state, limit } => {
-            let all = stop::or_stop(deliveries(&context.client()?, &name, state, limit)).await?;
+            let client = context.client()?;
+            let all = stop::or_stop(async {
+                let deliveries = first(limit, async |limit, after| {
+                    let query = DeliveryQuery {
+                        state,
+                        after,
+                        limit: Some(limit),
+                    };
+                    client.deliveries(&name, &query).await
+                });
+                Ok::<_, CliFailure>(deliveries.await?)
+            })
+            .await?;
             output.show(&List { items: &all }, || list(context, &all))?;
         }
         DestinationCommand::Replay { name, delivery } => {
@@ -185,32 +196,6 @@ async fn test(context: &Context, name: &DestinationName) -> Result<Exit, CliFail
     })
 }
 
-async fn deliveries(
-    client: &Client,
-    name: &DestinationName,
-    state: Option<DeliveryState>,
-    most: u32,
-) -> Result<Vec<Delivery>, CliFailure> {
-    let mut all = Vec::new();
-    let mut after = None;
-    loop {
-        let wanted = most - u32::try_from(all.len()).unwrap_or(most);
-        let query = DeliveryQuery {
-            state,
-            after: after.clone(),
-            limit: Some(page_size(wanted)),
-        };
-        let page = client.deliveries(name, &query).await?;
-        all.extend(page.items);
-        // A server that repeats the same page must not keep us here for ever.
-        if all.len() >= most as usize || page.next.is_none() || page.next == after {
-            all.truncate(most as usize);
-            return Ok(all);
-        }
-        after = page.next;
-    }
-}
-
 fn list(context: &Context, all: &[Delivery]) -> String {
     let mut table = Table::new(&[
         "DELIVERY",
@@ -268,13 +253,13 @@ fn text(one: &Destination) -> String {
         ),
         ("waiting", one.waiting.to_string()),
         ("dead", one.dead.to_string()),
-        ("delivered", crate::text::maybe_instant(one.delivered_at)),
+        ("delivered", maybe_instant(one.delivered_at)),
         (
             "made",
             format!("{} by {}", instant(one.created_at), one.created_by),
         ),
     ];
-    let rows = rows.map(|(name, value)| format!("{name:<13} {}\n", crate::text::clean(&value)));
+    let rows = rows.map(|(name, value)| format!("{name:<13} {}\n", clean(&value)));
     format!("{}\n{}", one.name, rows.concat())
 }
 

@@ -15,7 +15,7 @@ use slipway_wire::limits::MESSAGE_CHARS;
 use slipway_wire::page::PageQuery;
 use slipway_wire::release::{CreateRelease, CreateSignedRelease, Release, Source};
 
-use super::{List, flake, page_size, plan};
+use super::{List, first, flake, plan};
 use crate::args::{self, ReleaseCommand};
 use crate::context::Context;
 use crate::table::{Cell, Table};
@@ -30,22 +30,14 @@ pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<()
         ReleaseCommand::Verify(args) => verify::run(context, args).await,
         ReleaseCommand::List { limit } => {
             let client = context.client()?;
-            let mut releases = Vec::new();
-            let mut after = None;
-            while releases.len() < limit as usize {
-                let wanted = limit - u32::try_from(releases.len()).unwrap_or(limit);
+            let releases = first(limit, async |limit, after| {
                 let query = PageQuery {
                     after,
-                    limit: Some(page_size(wanted)),
+                    limit: Some(limit),
                 };
-                let page = client.releases(&query).await?;
-                releases.extend(page.items);
-                after = page.next;
-                if after.is_none() {
-                    break;
-                }
-            }
-            releases.truncate(limit as usize);
+                client.releases(&query).await
+            })
+            .await?;
             output.show(&List { items: &releases }, || {
                 let now = (output.now)();
                 let mut table = Table::new(&["RELEASE", "NAME", "COMMIT", "MADE", "BY", "HOSTS", "MESSAGE"]);

@@ -15,7 +15,7 @@ use slipway_wire::page::{EnvironmentPageQuery, MAX_LIMIT};
 use slipway_wire::plan::RolloutHostPlans;
 use slipway_wire::rollout::{CreateCommand, CreateRollout, FreezeOverride, Rollout, RolloutSummary, Step};
 
-use super::{List, audit, page_size, strategy};
+use super::{List, audit, first, strategy};
 use crate::args::{Approval, HostArgs, Order, RolloutArg, RolloutCommand, StrategyArgs};
 use crate::context::Context;
 use crate::output::Output;
@@ -248,24 +248,15 @@ async fn list(
     environment: Option<EnvironmentName>,
     limit: u32,
 ) -> Result<Vec<RolloutSummary>, CliFailure> {
-    let mut rollouts: Vec<RolloutSummary> = Vec::new();
-    let mut after = None;
-    while rollouts.len() < limit as usize {
-        let wanted = limit - u32::try_from(rollouts.len()).unwrap_or(limit);
+    let rollouts = first(limit, async |limit, after| {
         let query = EnvironmentPageQuery {
             environment: environment.clone(),
             after,
-            limit: Some(page_size(wanted)),
+            limit: Some(limit),
         };
-        let page = client.rollouts(&query).await?;
-        rollouts.extend(page.items);
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
-    rollouts.truncate(limit as usize);
-    Ok(rollouts)
+        client.rollouts(&query).await
+    });
+    Ok(rollouts.await?)
 }
 
 async fn events(client: &Client, id: &RolloutRef, mut after: i64) -> Result<Vec<Event>, CliFailure> {
