@@ -43,7 +43,7 @@ pub(super) fn hosts_of(environment: &EnvironmentName) -> Query {
 }
 
 /// The newest rollouts, or none for whom the list is closed.
-pub(super) async fn newest_rollouts(ui: &Ui, limit: u32) -> Answer<Vec<RolloutSummary>> {
+async fn newest_rollouts(ui: &Ui, limit: u32) -> Answer<Vec<RolloutSummary>> {
     let newest = Query::of(route::ROLLOUTS).with("limit", limit);
     match ui.api.get::<Page<RolloutSummary>>(&newest).await {
         Ok(page) => Ok(page.items),
