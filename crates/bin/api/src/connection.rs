@@ -5,6 +5,7 @@
 //! cut off an answer that is still being sent.
 
 mod activity;
+mod held;
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use self::activity::{Activity, Watched};
+use self::held::Held;
 use crate::linger::Lingering;
 use crate::listen::Peer;
 use crate::observe::MAX_HEADER_BYTES;
@@ -58,14 +60,16 @@ pub(crate) async fn serve<S>(
                 let request = Request::from_parts(head, Body::new(body.clone()));
                 let Ok(mut response) = router.oneshot(request).await;
                 body.discard(expects).await;
-                drop(busy);
                 // A proxy that keeps connections must not send another request on this one.
                 if draining.is_cancelled() {
                     response
                         .headers_mut()
                         .insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
-                Ok::<_, Infallible>(response)
+                Ok::<_, Infallible>(response.map(|body| Held {
+                    body,
+                    _until_over: busy,
+                }))
             }
         })
     };
@@ -122,6 +126,7 @@ pub(crate) async fn serve<S>(
 #[cfg(test)]
 mod tests {
     use axum::routing::get;
+    use futures_util::StreamExt as _;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
     use tokio::time::Instant;
@@ -139,9 +144,18 @@ mod tests {
     fn connect_with(draining: &CancellationToken, keepalive: Duration) -> DuplexStream {
         let (client, server) = tokio::io::duplex(1024);
         let wait = async || tokio::time::sleep(Duration::from_secs(30)).await;
+        // Two pieces with a long silence between them.
+        let stream = async || {
+            let pieces = futures_util::stream::iter(["begin", "end"]).then(async |piece| {
+                tokio::time::sleep(Duration::from_mins(1)).await;
+                Ok::<_, Infallible>(piece)
+            });
+            Body::from_stream(pieces)
+        };
         let router = Router::new()
             .route("/", get(async || "hello"))
             .route("/large", get(async || "x".repeat(LARGE)))
+            .route("/stream", get(stream))
             .route("/wait", get(wait));
         tokio::spawn(serve(server, Peer::Local, router, keepalive, draining.clone()));
         client
@@ -242,6 +256,26 @@ mod tests {
         assert_eq!(answer.len() - head - 4, LARGE);
         assert!(
             before.elapsed() > Duration::from_mins(2),
+            "{:?}",
+            before.elapsed()
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_is_silent_for_a_minute_goes_on() {
+        let mut client = connect(&CancellationToken::new());
+        client
+            .write_all(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
+        let before = Instant::now();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.contains("begin") && answer.contains("end"), "{answer:?}");
+        // And the connection idles no longer than any other, once it is over.
+        let most = Duration::from_mins(2) + Duration::from_secs(5) + 3 * LOOK_AGAIN;
+        assert!(
+            before.elapsed() <= most + Duration::from_secs(5),
             "{:?}",
             before.elapsed()
         );

@@ -7,7 +7,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`id`], [`name`], [`named`], [`store_path`] | identifiers, parsed once at the edge |
-//! | [`reference`] | how people say which release or rollout they mean |
+//! | [`mod@reference`] | how people say which release or rollout they mean |
 //! | [`labels`] | labels of hosts, and hosts named by them |
 //! | [`strategy`] | how a rollout goes about its hosts, and the check of what a person typed |
 //! | [`state`] | the two state machines and which changes they allow |
