@@ -4,6 +4,7 @@ use secrecy::SecretString;
 use slipway_domain::message::address::{self, BadAddress};
 use slipway_domain::{DestinationKind, EnvironmentName};
 use slipway_store::messages::{Access, NewDestination};
+use slipway_wire::access::TOKEN_PREFIX;
 use slipway_wire::message::{
     Confidential, CreateDestination, MAX_RECIPIENT_CHARS, MAX_RECIPIENTS, MAX_ROOM_CHARS,
 };
@@ -55,6 +56,10 @@ pub(super) fn read(
             })?;
             let is_token = (1..=MAX_TOKEN_BYTES).contains(&token.expose().len())
                 && token.expose().bytes().all(|byte| byte.is_ascii_graphic());
+            if token.expose().starts_with(TOKEN_PREFIX) {
+                let detail = "is a token of this control plane; give the access token of the Matrix account that writes";
+                return Err(ApiError::field("token", detail));
+            }
             if !is_token {
                 let detail =
                     format!("has other characters than visible ASCII, or more than {MAX_TOKEN_BYTES}");

@@ -109,6 +109,11 @@ async fn what_is_wrong_with_a_destination_is_told_with_its_field(pool: PgPool) {
         (matrix("!a:example.org", Value::Null), "token", "is missing"),
         (matrix("!a:example.org", json!("a b")), "token", "visible ASCII"),
         (
+            matrix("!a:example.org", json!("slw_0123")),
+            "token",
+            "of this control plane",
+        ),
+        (
             json!({ "name": "x", "kind": "email" }),
             "recipients",
             "give 1 to 20",

@@ -79,7 +79,7 @@ pub struct CreateDestinationArgs {
     pub room: Option<String>,
     /// Read the token of the Matrix account that writes from this file; - for stdin
     #[arg(long, value_name = "FILE")]
-    pub token_file: Option<PathBuf>,
+    pub matrix_token_file: Option<PathBuf>,
     /// Who gets the e-mail; may be given several times
     #[arg(long = "recipient", value_name = "ADDRESS")]
     pub recipients: Vec<String>,

@@ -127,7 +127,7 @@ async fn create(context: &Context, args: CreateDestinationArgs) -> Result<(), Cl
         kind: args.kind,
         url: url.or_else(|| args.to.map(Confidential::new)),
         room: args.room,
-        token: secret(args.token_file.as_deref(), "token")?,
+        token: secret(args.matrix_token_file.as_deref(), "token")?,
         recipients: args.recipients,
         environments: args.environments,
         messages: args.messages,

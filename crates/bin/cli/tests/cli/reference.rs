@@ -92,6 +92,35 @@ fn every_command_has_help_and_no_definition_is_wrong() {
     walk(&slipway::command());
 }
 
+/// Clap gives a word to both, and then a command reads another program's secret as its own token.
+#[test]
+fn no_command_has_a_word_that_holds_everywhere() {
+    fn walk(command: &clap::Command, everywhere: &[String]) {
+        for inner in command.get_subcommands() {
+            let own = inner.get_arguments().filter(|arg| !arg.is_global_set());
+            for arg in own {
+                let word = arg.get_long().unwrap_or_default();
+                assert!(
+                    !everywhere.iter().any(|name| name == word),
+                    "{}: --{word}",
+                    inner.get_name()
+                );
+            }
+            walk(inner, everywhere);
+        }
+    }
+    let command = slipway::command();
+    let everywhere = command.get_arguments().filter(|arg| arg.is_global_set());
+    let everywhere: Vec<String> = everywhere
+        .filter_map(|arg| arg.get_long().map(ToOwned::to_owned))
+        .collect();
+    assert!(
+        everywhere.iter().any(|word| word == "token-file"),
+        "{everywhere:?}"
+    );
+    walk(&command, &everywhere);
+}
+
 #[test]
 fn every_command_has_a_man_page() {
     fn pages(command: &clap::Command, name: &str, found: &mut Vec<String>) {
