@@ -64,27 +64,19 @@ impl Store {
     }
 
     async fn numbered_release(&self, number: u64) -> Result<Option<ReleaseId>, StoreError> {
-        bounded(async {
-            Ok(sqlx::query_scalar!(
-                r#"SELECT id AS "id: ReleaseId" FROM releases WHERE seq = $1"#,
-                number.cast_signed()
-            )
-            .fetch_optional(&self.pool)
-            .await?)
-        })
-        .await
+        let query = sqlx::query_scalar!(
+            r#"SELECT id AS "id: ReleaseId" FROM releases WHERE seq = $1"#,
+            number.cast_signed()
+        );
+        find(query.fetch_optional(&self.pool)).await
     }
 
     async fn named_release(&self, name: &ReleaseName) -> Result<Option<ReleaseId>, StoreError> {
-        bounded(async {
-            Ok(sqlx::query_scalar!(
-                r#"SELECT id AS "id: ReleaseId" FROM releases WHERE name = $1"#,
-                name.as_str()
-            )
-            .fetch_optional(&self.pool)
-            .await?)
-        })
-        .await
+        let query = sqlx::query_scalar!(
+            r#"SELECT id AS "id: ReleaseId" FROM releases WHERE name = $1"#,
+            name.as_str()
+        );
+        find(query.fetch_optional(&self.pool)).await
     }
 
     /// The newest release at all, or the newest that could be rolled out in an environment. Such a one has a closure for a
@@ -93,53 +85,41 @@ impl Store {
         &self,
         environment: Option<EnvironmentId>,
     ) -> Result<Option<ReleaseId>, StoreError> {
-        bounded(async {
-            Ok(sqlx::query_scalar!(
-                r#"SELECT r.id AS "id: ReleaseId" FROM releases r
-                   WHERE $1::uuid IS NULL OR (
-                       EXISTS (SELECT FROM release_closures c JOIN hosts h ON h.id = c.host_id
-                               WHERE c.release_id = r.id AND h.environment_id = $1 AND h.retired_at IS NULL)
-                       AND NOT EXISTS (SELECT FROM release_manifests m
-                                       WHERE m.release_id = r.id AND m.environment_id <> $1))
-                   ORDER BY r.seq DESC LIMIT 1"#,
-                environment.map(EnvironmentId::as_uuid)
-            )
-            .fetch_optional(&self.pool)
-            .await?)
-        })
-        .await
+        let query = sqlx::query_scalar!(
+            r#"SELECT r.id AS "id: ReleaseId" FROM releases r
+               WHERE $1::uuid IS NULL OR (
+                   EXISTS (SELECT FROM release_closures c JOIN hosts h ON h.id = c.host_id
+                           WHERE c.release_id = r.id AND h.environment_id = $1 AND h.retired_at IS NULL)
+                   AND NOT EXISTS (SELECT FROM release_manifests m
+                                   WHERE m.release_id = r.id AND m.environment_id <> $1))
+               ORDER BY r.seq DESC LIMIT 1"#,
+            environment.map(EnvironmentId::as_uuid)
+        );
+        find(query.fetch_optional(&self.pool)).await
     }
 
     /// What the environment ran before what it runs. It is the release of the newest rollout that succeeded for the whole of
     /// it, but for the present release.
     async fn previous_release(&self, environment: EnvironmentId) -> Result<Option<ReleaseId>, StoreError> {
-        bounded(async {
-            Ok(sqlx::query_scalar!(
-                r#"WITH ran AS (
-                       SELECT seq, release_id FROM rollouts
-                       WHERE environment_id = $1 AND state = 'succeeded' AND narrowed IS NOT TRUE
-                   )
-                   SELECT release_id AS "id: ReleaseId" FROM ran
-                   WHERE release_id <> (SELECT release_id FROM ran ORDER BY seq DESC LIMIT 1)
-                   ORDER BY seq DESC LIMIT 1"#,
-                environment.as_uuid()
-            )
-            .fetch_optional(&self.pool)
-            .await?)
-        })
-        .await
+        let query = sqlx::query_scalar!(
+            r#"WITH ran AS (
+                   SELECT seq, release_id FROM rollouts
+                   WHERE environment_id = $1 AND state = 'succeeded' AND narrowed IS NOT TRUE
+               )
+               SELECT release_id AS "id: ReleaseId" FROM ran
+               WHERE release_id <> (SELECT release_id FROM ran ORDER BY seq DESC LIMIT 1)
+               ORDER BY seq DESC LIMIT 1"#,
+            environment.as_uuid()
+        );
+        find(query.fetch_optional(&self.pool)).await
     }
 
     async fn numbered_rollout(&self, number: u64) -> Result<Option<RolloutId>, StoreError> {
-        bounded(async {
-            Ok(sqlx::query_scalar!(
-                r#"SELECT id AS "id: RolloutId" FROM rollouts WHERE seq = $1"#,
-                number.cast_signed()
-            )
-            .fetch_optional(&self.pool)
-            .await?)
-        })
-        .await
+        let query = sqlx::query_scalar!(
+            r#"SELECT id AS "id: RolloutId" FROM rollouts WHERE seq = $1"#,
+            number.cast_signed()
+        );
+        find(query.fetch_optional(&self.pool)).await
     }
 
     /// The newest rollout, or the one so many before it.
@@ -149,17 +129,13 @@ impl Store {
         before: i64,
     ) -> Result<Option<RolloutId>, StoreError> {
         let environment = self.id_of(environment).await?;
-        bounded(async {
-            Ok(sqlx::query_scalar!(
-                r#"SELECT id AS "id: RolloutId" FROM rollouts WHERE $1::uuid IS NULL OR environment_id = $1
-                   ORDER BY seq DESC OFFSET $2 LIMIT 1"#,
-                environment.map(EnvironmentId::as_uuid),
-                before
-            )
-            .fetch_optional(&self.pool)
-            .await?)
-        })
-        .await
+        let query = sqlx::query_scalar!(
+            r#"SELECT id AS "id: RolloutId" FROM rollouts WHERE $1::uuid IS NULL OR environment_id = $1
+               ORDER BY seq DESC OFFSET $2 LIMIT 1"#,
+            environment.map(EnvironmentId::as_uuid),
+            before
+        );
+        find(query.fetch_optional(&self.pool)).await
     }
 
     async fn release_beginning(&self, beginning: &IdBeginning) -> Result<ReleaseId, StoreError> {
@@ -202,6 +178,11 @@ impl Store {
         });
         only(beginning, found.collect())
     }
+}
+
+/// What a query for one id finds.
+async fn find<Id>(query: impl Future<Output = sqlx::Result<Option<Id>>>) -> Result<Option<Id>, StoreError> {
+    bounded(async { Ok(query.await?) }).await
 }
 
 /// One more than are named, which tells that there are more.

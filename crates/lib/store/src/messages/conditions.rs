@@ -2,7 +2,7 @@
 //!
 //! What is found is compared with what was told. What begins and what ends is queued in the transaction that notes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use slipway_domain::{EnvironmentName, HostName, MessageKind, ReleaseId, RolloutId, Timestamp};
 use slipway_wire::message::{Message, MessageData};
@@ -12,7 +12,7 @@ use tracing::instrument;
 use super::Queued;
 use super::events::add_host;
 use super::queue::{lock, queue, readers};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, row};
 
 /// What counts as lasting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,14 +65,12 @@ impl Store {
                 kinds.push(MessageKind::AgentSilent);
             }
             let noted = noted(tx, &kinds).await?;
-            let begun: Vec<&Found> = found
-                .iter()
-                .filter(|found| !noted.iter().any(|noted| noted.is(found)))
-                .collect();
-            let ended: Vec<&Noted> = noted
-                .iter()
-                .filter(|noted| !found.iter().any(|found| noted.is(found)))
-                .collect();
+            let lasts: BTreeSet<_> = found.iter().map(Found::key).collect();
+            let known: BTreeSet<_> = noted.iter().map(Noted::key).collect();
+            let begun = found.iter().filter(|found| !known.contains(&found.key()));
+            let begun: Vec<&Found> = begun.collect();
+            let ended = noted.iter().filter(|noted| !lasts.contains(&noted.key()));
+            let ended: Vec<&Noted> = ended.collect();
             note(tx, &begun).await?;
             forget(tx, &ended).await?;
             let mut all = Vec::new();
@@ -86,9 +84,15 @@ impl Store {
     }
 }
 
+impl Found {
+    fn key(&self) -> (&str, &str) {
+        (self.kind.as_str(), &self.subject)
+    }
+}
+
 impl Noted {
-    fn is(&self, found: &Found) -> bool {
-        self.kind == found.kind.as_str() && self.subject == found.subject
+    fn key(&self) -> (&str, &str) {
+        (&self.kind, &self.subject)
     }
 
     /// That it is over. The subject begins with the host's name.
@@ -214,31 +218,35 @@ async fn noted(tx: &mut PgConnection, kinds: &[MessageKind]) -> Result<Vec<Noted
 }
 
 async fn note(tx: &mut PgConnection, begun: &[&Found]) -> Result<(), StoreError> {
-    for found in begun {
-        sqlx::query!(
-            "INSERT INTO conditions (kind, subject, environment, since) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (kind, subject) DO NOTHING",
-            found.kind.as_str(),
-            found.subject,
-            found.environment.as_str(),
-            found.since
-        )
-        .execute(&mut *tx)
-        .await?;
-    }
+    let (kinds, subjects): (Vec<&str>, Vec<&str>) = begun.iter().map(|found| found.key()).unzip();
+    let (environments, since): (Vec<&str>, Vec<Timestamp>) = begun
+        .iter()
+        .map(|found| (found.environment.as_str(), found.since))
+        .unzip();
+    sqlx::query!(
+        "INSERT INTO conditions (kind, subject, environment, since)
+         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
+         ON CONFLICT (kind, subject) DO NOTHING",
+        &kinds as _,
+        &subjects as _,
+        &environments as _,
+        &since
+    )
+    .execute(tx)
+    .await?;
     Ok(())
 }
 
 async fn forget(tx: &mut PgConnection, ended: &[&Noted]) -> Result<(), StoreError> {
-    for noted in ended {
-        sqlx::query!(
-            "DELETE FROM conditions WHERE kind = $1 AND subject = $2",
-            noted.kind,
-            noted.subject
-        )
-        .execute(&mut *tx)
-        .await?;
-    }
+    let (kinds, subjects): (Vec<&str>, Vec<&str>) = ended.iter().map(|noted| noted.key()).unzip();
+    sqlx::query!(
+        "DELETE FROM conditions c USING unnest($1::text[], $2::text[]) AS n (kind, subject)
+         WHERE c.kind = n.kind AND c.subject = n.subject",
+        &kinds as _,
+        &subjects as _
+    )
+    .execute(tx)
+    .await?;
     Ok(())
 }
 
@@ -257,13 +265,18 @@ async fn reminders(tx: &mut PgConnection, now: Timestamp, seconds: u32) -> Resul
         return Ok(Vec::new());
     }
     let due = sqlx::query!(
-        r#"INSERT INTO conditions AS c (kind, subject, environment, since)
-           SELECT $1, r.id::text, e.name, r.since FROM rollouts r JOIN environments e ON e.id = r.environment_id
-           WHERE r.state = 'pending_approval' AND r.since <= now() - make_interval(secs => $2)
-           ORDER BY r.seq
-           ON CONFLICT (kind, subject) DO UPDATE SET told_at = now(), times = c.times + 1
-           WHERE c.told_at <= now() - make_interval(secs => $2)
-           RETURNING subject, environment AS "environment: EnvironmentName", since, times"#,
+        r#"WITH due AS (
+               INSERT INTO conditions AS c (kind, subject, environment, since)
+               SELECT $1, r.id::text, e.name, r.since FROM rollouts r JOIN environments e ON e.id = r.environment_id
+               WHERE r.state = 'pending_approval' AND r.since <= now() - make_interval(secs => $2)
+               ON CONFLICT (kind, subject) DO UPDATE SET told_at = now(), times = c.times + 1
+               WHERE c.told_at <= now() - make_interval(secs => $2)
+               RETURNING subject, environment, since, times
+           )
+           SELECT r.id AS "rollout: RolloutId", l.id AS "release: ReleaseId", l.rev, due.since, due.times,
+                  due.environment AS "environment: EnvironmentName"
+           FROM due JOIN rollouts r ON r.id = due.subject::uuid JOIN releases l ON l.id = r.release_id
+           ORDER BY r.seq"#,
         kind.as_str(),
         f64::from(seconds)
     )
@@ -271,25 +284,18 @@ async fn reminders(tx: &mut PgConnection, now: Timestamp, seconds: u32) -> Resul
     .await?;
     let mut all = Vec::with_capacity(due.len());
     for row in due {
-        let rollout: RolloutId = crate::row::parse("rollout id", &row.subject)?;
-        let release = sqlx::query!(
-            "SELECT l.id, l.rev FROM rollouts r JOIN releases l ON l.id = r.release_id WHERE r.id = $1",
-            rollout.as_uuid()
-        )
-        .fetch_one(&mut *tx)
-        .await?;
         let data = MessageData {
             environment: Some(row.environment),
-            rollout: Some(rollout),
-            release: Some(ReleaseId::from_uuid(release.id)),
-            rev: release.rev,
+            rollout: Some(row.rollout),
+            release: Some(row.release),
+            rev: row.rev,
             since: Some(row.since),
-            reminder: crate::row::count("reminders", row.times)?,
+            reminder: row::count("reminders", row.times)?,
             ..MessageData::default()
         };
         all.push(Queued {
-            source: format!("reminder {} of {rollout}", row.times),
-            lane: rollout.to_string(),
+            source: format!("reminder {} of {}", row.times, row.rollout),
+            lane: row.rollout.to_string(),
             message: Message {
                 kind,
                 timestamp: now,

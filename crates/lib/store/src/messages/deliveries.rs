@@ -1,7 +1,7 @@
 //! What was sent and what was not: showing, replaying, testing and forgetting deliveries.
 
 use slipway_domain::{
-    DeliveryId, DeliveryState, DestinationId, DestinationKind, DestinationName, MessageKind,
+    DeliveryId, DeliveryState, DestinationId, DestinationKind, DestinationName, MessageKind, Timestamp,
 };
 use slipway_wire::message::{Delivery, Message, MessageData};
 use sqlx::PgConnection;
@@ -44,10 +44,10 @@ struct DeliveryRow {
     message: LenientJson<Message>,
     state: DeliveryState,
     attempts: i32,
-    created_at: slipway_domain::Timestamp,
-    next_at: slipway_domain::Timestamp,
+    created_at: Timestamp,
+    next_at: Timestamp,
     last_error: Option<String>,
-    finished_at: Option<slipway_domain::Timestamp>,
+    finished_at: Option<Timestamp>,
 }
 
 /// A query of deliveries; what is given is the rest of it, in which they are `y`.
