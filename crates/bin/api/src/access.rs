@@ -46,7 +46,7 @@ pub enum Does {
     Undeclared,
     /// It changes nothing.
     Read,
-    /// What the body asks for: the handler asks.
+    /// What the request asks for: the handler asks.
     Asked,
     /// This.
     Command(TokenCommand),

@@ -8,8 +8,8 @@ use std::str::FromStr;
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
 use slipway_domain::reference::Referable;
-use slipway_domain::{EnvironmentName, Reference, ReleaseId, ReleaseRef, RolloutId};
-use slipway_store::StoreError;
+use slipway_domain::rights::Subject;
+use slipway_domain::{EnvironmentName, Reference, ReleaseId, ReleaseRef, Role, RolloutId};
 use slipway_wire::problem::FieldProblem;
 
 use crate::access::Subjects;
@@ -54,27 +54,38 @@ fn read<Id: Referable>(name: &str, value: &str) -> Result<Reference<Id>> {
 
 impl RequestContext {
     /// The release that a body or a query means. `latest` and `previous` are of the environment, if they name no other.
+    ///
+    /// To a token that does not see all releases, one that it may not see is not told apart from one that is not there.
     pub(crate) async fn release_in(
         &self,
         environment: &EnvironmentName,
         given: &ReleaseRef,
     ) -> Result<ReleaseId> {
         let given = given.clone().or_in(environment);
-        self.store
-            .resolve_release(&given)
-            .await
-            .map_err(|error| match error {
-                // Such a token does not see other environments' releases.
-                StoreError::Ambiguous { what, beginning, .. } if self.caller.limits.hides() => {
-                    StoreError::Ambiguous {
-                        what,
-                        beginning,
-                        candidates: Vec::new(),
-                    }
-                    .into()
-                }
-                error => error.into(),
-            })
+        let found = self.store.resolve_release(&given).await;
+        if !self.caller.limits.hides() {
+            return Ok(found?);
+        }
+        let is_own = matches!(&given, Reference::Latest(Some(of)) | Reference::Previous(Some(of)) if of == environment);
+        match found.map_err(ApiError::from) {
+            Ok(id) => self.require_release(environment, id).await.map(|()| id),
+            Err(error) if is_own || error.status().is_server_error() => Err(error),
+            Err(error) => self.require(Role::Viewer, &Subject::default()).and(Err(error)),
+        }
+    }
+
+    /// Whether the caller may see a release in this environment: the release may be of others alone. What is not there is
+    /// refused like what may not be seen.
+    async fn require_release(&self, environment: &EnvironmentName, release: ReleaseId) -> Result<()> {
+        let subject = self
+            .store
+            .find_subject_of_release(release)
+            .await?
+            .unwrap_or_default();
+        match &subject.environments {
+            Some(environments) if environments.contains(environment) => Ok(()),
+            _ => self.require(Role::Viewer, &subject),
+        }
     }
 }
 

@@ -13,7 +13,7 @@
 //! | `query` | paths with a query |
 //! | `layout`, `view` | the frame of every page, and its small parts |
 //! | `pages` | the pages, one file a subject |
-//! | `live` | news for pages that are open |
+//! | `live`, `places` | news for pages that are open, and room for them |
 //! | `assets` | the style sheet, the script and the icon |
 //!
 //! Pages are written with maud: it escapes every value, and the compiler checks the markup. The pages work without the
@@ -26,6 +26,7 @@ mod guard;
 mod layout;
 mod live;
 mod pages;
+mod places;
 mod query;
 mod session;
 mod ui;
@@ -36,11 +37,15 @@ use std::sync::Arc;
 
 use axum::Router;
 use chrono::{DateTime, Utc};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use places::Places;
 
 /// The most pages that one process keeps up to date. Those beyond are asked to try again.
 const MAX_STREAMS: usize = 2000;
+/// The most of them of one person, in however many sessions: nobody takes the places of all others.
+pub const MAX_STREAMS_EACH: usize = 100;
 
 /// Tells of the number of the newest event.
 pub type News = Box<dyn Fn() -> watch::Receiver<i64> + Send + Sync>;
@@ -59,7 +64,7 @@ pub struct Console {
     /// Ends the streams of news: the process stops.
     draining: CancellationToken,
     /// Room for streams of news.
-    streams: Arc<Semaphore>,
+    streams: Places,
 }
 
 impl Console {
@@ -71,7 +76,7 @@ impl Console {
             news,
             clock,
             draining,
-            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            streams: Places::new(MAX_STREAMS, MAX_STREAMS_EACH),
         }
     }
 

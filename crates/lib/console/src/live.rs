@@ -4,7 +4,6 @@
 //! database, and a page that was away for a while misses nothing.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Path;
@@ -19,11 +18,12 @@ use slipway_wire::audit;
 use slipway_wire::page::Page;
 use slipway_wire::rollout::Rollout;
 use slipway_wire::route;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::api::{Refused, escape};
 use crate::form::Fields;
+use crate::places::Place;
 use crate::ui::{Reply, Ui};
 
 /// The least time between two pieces of news of one rollout.
@@ -54,11 +54,11 @@ struct Stream {
     told: Instant,
     /// Nothing was sent yet.
     first: bool,
-    _room: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 fn open(ui: Ui, of: Option<RolloutId>, after: i64, pace: Duration) -> Response {
-    let Ok(room) = Arc::clone(&ui.console.streams).try_acquire_owned() else {
+    let Some(place) = ui.principal().and_then(|of| ui.console.streams.take(of)) else {
         let said = (
             StatusCode::SERVICE_UNAVAILABLE,
             "too many pages are open; this one asks again by itself",
@@ -74,7 +74,7 @@ fn open(ui: Ui, of: Option<RolloutId>, after: i64, pace: Duration) -> Response {
         news,
         told: Instant::now(),
         first: true,
-        _room: room,
+        _place: place,
     };
     let events = stream::unfold(Some(state), |state| async move {
         let mut state = state?;

@@ -9,7 +9,7 @@ use http::header::SET_COOKIE;
 use http::request::Parts;
 use http::{Method, StatusCode};
 use maud::Markup;
-use slipway_domain::{EnvironmentName, Role, TokenId};
+use slipway_domain::{EnvironmentName, PrincipalName, Role, TokenId};
 use slipway_wire::access::{TokenSecret, Whoami};
 use slipway_wire::route;
 
@@ -58,6 +58,14 @@ impl Ui {
         match &self.who {
             Whoami::Principal { name, .. } => name.as_str(),
             Whoami::Host { name } => name.as_str(),
+        }
+    }
+
+    /// Who looks. No host ever does.
+    pub(crate) const fn principal(&self) -> Option<&PrincipalName> {
+        match &self.who {
+            Whoami::Principal { name, .. } => Some(name),
+            Whoami::Host { .. } => None,
         }
     }
 

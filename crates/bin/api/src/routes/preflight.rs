@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use slipway_domain::preflight::{Outcome, judge};
-use slipway_domain::{EnvironmentName, HostId, ReleaseId, Role};
+use slipway_domain::{EnvironmentName, HostId};
 use slipway_store::PreflightOf;
 use slipway_wire::preflight::{PreflightQuery, PreflightReport};
 use slipway_wire::route;
@@ -49,7 +49,6 @@ async fn run(
     let app = &context.app;
     let environment = app.store.get_environment_by_name(&name).await?;
     let release = context.release_in(&name, &query.release).await?;
-    require_release(&context, &name, release).await?;
     // One that is not there is told of before anybody waits.
     let label = app.store.get_release(release).await?.label();
     // It waits, as for news: nobody may keep all places.
@@ -81,21 +80,6 @@ async fn run(
         findings,
         release_label: Some(label),
     }))
-}
-
-/// The path names one environment, and the release may be of others alone. What is not there is refused like what may not be
-/// seen.
-async fn require_release(
-    context: &RequestContext,
-    environment: &EnvironmentName,
-    release: ReleaseId,
-) -> Result<()> {
-    let subject = context.store.find_subject_of_release(release).await?;
-    let subject = subject.unwrap_or_default();
-    match &subject.environments {
-        Some(environments) if environments.contains(environment) => Ok(()),
-        _ => context.require(Role::Viewer, &subject),
-    }
 }
 
 /// Wakes the agents of these hosts until they have answered, or the time is up. Gives those that have not.

@@ -27,7 +27,7 @@ use crate::text;
 endpoints! {
     list: Role(Viewer) of Own,
     create: Role(Viewer) of Own as Asked,
-    revoke: Role(Viewer) of Own as Token,
+    revoke: Role(Viewer) of Own as Asked,
 }
 
 /// Days that a token may be good.
@@ -266,6 +266,10 @@ pub(super) async fn make(
     responses((status = 204, description = "It is revoked, or was already"))
 )]
 async fn revoke(context: RequestContext, PathParam(id): PathParam<TokenId>) -> Result<StatusCode> {
+    // Whoever has a token may always give it up: a session of any of them can be ended.
+    if id != context.caller.token {
+        context.require_command(TokenCommand::Token)?;
+    }
     // Somebody else's token is not there for whoever may not see it.
     let may = if context.caller.limits.is_none() {
         context.caller.role >= Role::Admin || context.store.is_token_of(id, context.caller.id).await?

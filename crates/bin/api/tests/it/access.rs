@@ -34,7 +34,7 @@ fn the_table_of_routes() {
             };
             let does = match endpoint.does {
                 Does::Command(command) => format!(" as {command}"),
-                Does::Asked => " as what the body says".to_owned(),
+                Does::Asked => " as what the request says".to_owned(),
                 Does::Read | Does::Undeclared => String::new(),
             };
             format!("{method} {path} {access:?}{about}{does}")

@@ -13,6 +13,8 @@ use tower::ServiceExt;
 
 use crate::support::{PASSWORD, TestApp};
 
+mod attacks;
+
 /// What a browser got.
 struct Got {
     status: u16,

@@ -312,6 +312,7 @@ async fn a_token_of_some_commands_gives_no_other(pool: PgPool) {
                 | TokenCommand::Revert
                 | TokenCommand::Abort
                 | TokenCommand::OverrideFreeze
+                | TokenCommand::Token
         );
         assert_eq!(used, asked, "{command}");
     }

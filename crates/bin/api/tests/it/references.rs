@@ -399,25 +399,41 @@ async fn no_short_reference_leads_a_limited_token_to_another_environment(pool: P
             .await
             .expect(200);
     }
-    // In a body neither: what another environment runs is nothing for this one, and no candidate is named.
-    for (reference, status) in [
-        ("other", 422),
-        ("latest@prod", 422),
-        ("999", 404),
-        (&id[..6], 422),
+    // In a body and a query neither: what it may not see is not told from what is not there.
+    let of_release = json!({ "environment": "dev", "release": "999" });
+    let none = ask(&Method::POST, route::ROLLOUTS, Some(of_release))
+        .await
+        .expect(403);
+    for reference in [
+        "other",
+        "latest@prod",
+        "previous@prod",
+        "2",
+        id,
+        &id[..6],
+        &id[..ENOUGH],
+        "unknown",
+        "latest@nowhere",
     ] {
         let body = json!({ "environment": "dev", "release": reference });
-        let refused = ask(&Method::POST, route::ROLLOUTS, Some(body))
-            .await
-            .expect(status);
-        let said = refused.body.to_string();
-        assert!(
-            !said.contains("4f2c1d9abc") && !said.contains(id),
-            "{reference}: {said}"
+        let preflight = format!(
+            "/api/v1/environments/dev/preflight?release={}",
+            reference.replace('@', "%40")
         );
+        for (method, path, body) in [
+            (Method::POST, route::ROLLOUTS, Some(body.clone())),
+            (Method::POST, route::ROLLOUT_PLANS, Some(body)),
+            (Method::GET, preflight.as_str(), None),
+        ] {
+            let refused = ask(&method, path, body).await.expect(403);
+            assert_eq!(refused.body["detail"], none.body["detail"], "{path}: {reference}");
+        }
         let body = json!({ "environment": "prod", "release": reference });
         ask(&Method::POST, route::ROLLOUTS, Some(body)).await.expect(403);
     }
+    // Of its own environment it is told that there is none.
+    let body = json!({ "environment": "dev", "release": "previous" });
+    ask(&Method::POST, route::ROLLOUTS, Some(body)).await.expect(404);
     let body = json!({ "environment": "dev", "release": "latest" });
     let made = ask(&Method::POST, route::ROLLOUTS, Some(body))
         .await

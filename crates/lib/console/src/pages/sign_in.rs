@@ -122,11 +122,12 @@ pub(super) async fn sign_out(Sent { ui, .. }: Sent) -> Reply {
     Ok(response)
 }
 
-/// A path of this very site, or the first page.
+/// A path of this very site, or the first page. The pages' own links have nothing but visible ASCII, and other characters
+/// may be none that a header can have.
 fn local(next: &str) -> &str {
-    let is_path =
-        next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\n', '\r', '\t']);
-    if is_path { next } else { "/" }
+    let is_visible = next.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_path = next.starts_with('/') && !next.starts_with("//") && !next.contains('\\');
+    if is_path && is_visible { next } else { "/" }
 }
 
 /// What the session is called in the list: the browser and its system, in two words.
@@ -157,6 +158,9 @@ mod tests {
             "/\\evil.example",
             "javascript:x",
             "/a\nb",
+            "/\u{0}",
+            "/\u{7f}",
+            "/\t/evil.example",
         ] {
             assert_eq!(local(foreign), "/", "{foreign}");
         }
