@@ -12,10 +12,12 @@ use super::sealed;
 use super::{Access, Bound};
 use crate::audit::{append, kind};
 use crate::row::LenientJson;
-use crate::{AuditKey, EventAuthor, Store, StoreError, bounded, row};
+use crate::{AuditKey, EventAuthor, Store, StoreError, row};
 
 /// The most deliveries that are under way to one destination at once.
 const AT_ONCE: i64 = 4;
+/// Only one sender takes at a time: two would not see what the other is about to take.
+const LOCK: i64 = 0x736c_6970_7761_7905;
 
 /// A delivery that this sender has.
 #[derive(Debug, Clone)]
@@ -57,7 +59,10 @@ pub enum Sent {
 impl Store {
     /// Takes at most so many deliveries that are due, for so many seconds. Others take none of them meanwhile.
     ///
-    /// A delivery is only due once those before it in its lane are delivered or dead.
+    /// A delivery is only due once those before it in its lane are delivered or dead. Where there is not room for all, the
+    /// destinations with the fewest under way come first: those that hang do not use up what a sender can do.
+    ///
+    /// Nothing is taken while somebody else is at it.
     #[instrument(name = "db.delivery.take", level = "debug", skip_all)]
     pub async fn take_deliveries(
         &self,
@@ -70,24 +75,30 @@ impl Store {
             reason = "it names this one taking, and is kept nowhere else"
         )]
         let lease = Uuid::new_v4();
-        bounded(async {
+        self.transaction(async |tx| {
+            let is_free = sqlx::query_scalar!(r#"SELECT pg_try_advisory_xact_lock($1) AS "is_free!""#, LOCK);
+            if !is_free.fetch_one(&mut *tx).await? {
+                return Ok(Vec::new());
+            }
             let rows = sqlx::query!(
                 r#"WITH due AS (
                        SELECT c.id FROM destinations d
                        CROSS JOIN LATERAL (
-                           SELECT y.id FROM deliveries y
+                           SELECT count(*) AS under_way FROM deliveries u
+                           WHERE u.destination_id = d.id AND u.state = 'waiting' AND u.leased_until > now()
+                       ) u
+                       CROSS JOIN LATERAL (
+                           SELECT y.id, y.seq FROM deliveries y
                            WHERE y.destination_id = d.id AND y.state = 'waiting' AND y.next_at <= now()
                              AND (y.leased_until IS NULL OR y.leased_until <= now())
                              AND NOT EXISTS (
                                  SELECT FROM deliveries b WHERE b.destination_id = y.destination_id AND b.lane = y.lane
                                  AND b.state = 'waiting' AND b.seq < y.seq
                              )
-                           ORDER BY y.seq LIMIT $1 FOR UPDATE SKIP LOCKED
+                           ORDER BY y.seq LIMIT greatest($1 - u.under_way, 0) FOR UPDATE SKIP LOCKED
                        ) c
-                       WHERE d.disabled_at IS NULL AND $1 > (
-                           SELECT count(*) FROM deliveries u
-                           WHERE u.destination_id = d.id AND u.state = 'waiting' AND u.leased_until > now()
-                       )
+                       WHERE d.disabled_at IS NULL
+                       ORDER BY u.under_way + row_number() OVER (PARTITION BY d.id ORDER BY c.seq), c.seq
                        LIMIT $2
                    )
                    UPDATE deliveries y
@@ -101,7 +112,7 @@ impl Store {
                 lease,
                 f64::from(lease_seconds)
             )
-            .fetch_all(&self.pool)
+            .fetch_all(&mut *tx)
             .await?;
             let mut taken = Vec::with_capacity(rows.len());
             for row in rows {

@@ -255,10 +255,39 @@ async fn a_destination_has_few_under_way_at_once_and_others_have_theirs(pool: Pg
         .collect();
     finish(&store, other[0], Sent::Delivered).await;
     let more = take(&store).await;
-    assert!(
-        more.iter().all(|one| one.destination.as_str() == "other") && !more.is_empty(),
-        "{more:?}"
-    );
+    let more: Vec<&str> = more.iter().map(|one| one.destination.as_str()).collect();
+    assert_eq!(more, ["other"], "no more than four at once");
+}
+
+/// One worker has fewer places than slow destinations together would take.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn whoever_has_the_fewest_under_way_comes_first_however_many_take(pool: PgPool) {
+    let store = store(&pool);
+    let names = ["a", "b", "c"];
+    for name in names {
+        make(&store, slack(name)).await;
+    }
+    for n in 0..8 {
+        let fleet = Fleet::of(1).environment(&format!("e{n}")).seed(&store).await;
+        fleet.rollout(1).await;
+    }
+    queue(&store).await;
+    let key = audit_key();
+    let mut taken = store.take_deliveries(4, 60, &key).await.unwrap();
+    let of = |taken: &[Taken], name: &str| {
+        let theirs = taken.iter().filter(|one| one.destination.as_str() == name);
+        theirs.count()
+    };
+    assert_eq!(taken.len(), 4);
+    assert!(names.iter().all(|name| of(&taken, name) >= 1), "{taken:?}");
+    // None of them ends, and one place is free at a time: it goes to whom has the fewest.
+    for _ in 0..5 {
+        taken.extend(store.take_deliveries(1, 60, &key).await.unwrap());
+    }
+    assert_eq!(names.map(|name| of(&taken, name)), [3, 3, 3]);
+    let all = futures_util::future::join_all((0..8).map(|_| store.take_deliveries(16, 60, &key))).await;
+    taken.extend(all.into_iter().flat_map(Result::unwrap));
+    assert_eq!(names.map(|name| of(&taken, name)), [4, 4, 4]);
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
