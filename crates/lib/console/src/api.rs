@@ -5,7 +5,7 @@ use std::ops::Deref;
 use axum::Router;
 use axum::body::Body;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use http::{Extensions, Method, Request, StatusCode};
+use http::{Extensions, HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -114,7 +114,7 @@ impl Api {
             .uri(path)
             .extension(self.request.clone());
         if let Some(token) = &self.token {
-            request = request.header(AUTHORIZATION, format!("Bearer {}", token.expose()));
+            request = request.header(AUTHORIZATION, bearer(token)?);
         }
         if let Some(key) = once {
             request = request.header(IDEMPOTENCY_KEY, key);
@@ -126,7 +126,7 @@ impl Api {
             }
             None => Body::empty(),
         };
-        let request = request.body(body).map_err(|error| internal(&error))?;
+        let request = request.body(body).map_err(|_| unsendable())?;
         let response = match self.router.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
@@ -159,6 +159,28 @@ impl Deref for Refused {
 fn sentence(text: &str) -> String {
     let text = text.trim_end_matches(['.', ' ']);
     format!("{text}.")
+}
+
+/// The header with the token that somebody pasted or that the cookie has.
+fn bearer(token: &TokenSecret) -> Answer<HeaderValue> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| {
+        plain(
+            problem::kind::UNAUTHENTICATED,
+            StatusCode::UNAUTHORIZED,
+            "a token is one word without line breaks; paste it whole",
+        )
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// What a browser sent makes no request: it is too long for a path, or has characters that no header can have.
+fn unsendable() -> Refused {
+    plain(
+        problem::kind::INVALID,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "what was sent is too long, or has characters that it cannot have; load the page again",
+    )
 }
 
 /// A fault of the console's own: the API gave what it cannot read.

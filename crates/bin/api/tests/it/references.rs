@@ -324,6 +324,34 @@ async fn a_name_is_given_once(pool: PgPool) {
     }
 }
 
+/// Otherwise it would make `previous` the release that all other hosts run.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_token_of_some_hosts_does_not_say_what_the_environment_ran(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.fleet("prod", &["web-1", "web-2"]).await;
+    for _ in 0..2 {
+        let id = app.release(&["web-1", "web-2"]).await;
+        start(&app, "prod", &id).await.expect(201);
+        finish(&app, "succeeded").await;
+    }
+    assert_eq!(number_of(&app, "previous@prod").await, 1);
+    let token = async |hosts: &[&str]| {
+        let body = json!({ "label": "x", "limits": { "hosts": hosts } });
+        let made = app.post(route::TOKENS, body).await.expect(201).body;
+        text(&made, "token").to_owned()
+    };
+    release(&app, "web-1", Some("own")).await;
+    let body = json!({ "environment": "prod", "release": "own" });
+    for (hosts, previous) in [(&["web-1"][..], 1), (&["web-1", "web-2"], 2)] {
+        let token = token(hosts).await;
+        app.call(Method::POST, route::ROLLOUTS, &token, Some(body.clone()))
+            .await
+            .expect(201);
+        finish(&app, "succeeded").await;
+        assert_eq!(number_of(&app, "previous@prod").await, previous, "{hosts:?}");
+    }
+}
+
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn no_short_reference_leads_a_limited_token_to_another_environment(pool: PgPool) {
     let app = TestApp::new(pool).await;

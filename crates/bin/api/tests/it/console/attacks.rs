@@ -131,3 +131,77 @@ async fn pages_do_not_go_past_the_limit_of_failures(pool: PgPool) {
         .await
         .expect(429);
 }
+
+/// Nothing that a browser sends is a fault of the server, which the log would tell as one.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn what_makes_no_request_is_refused_and_no_fault(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let stranger = Browser::new(&app);
+    for token in [
+        "slw_%0A",
+        "slw_12%0D%0A34",
+        "slw_%00",
+        "slw_%C3%A4",
+        &format!("slw_{}", "0".repeat(60_000)),
+    ] {
+        let got = stranger.post("/sign-in", &format!("token={token}"), &[]).await;
+        assert_eq!(got.status, 401, "{token:.20}");
+    }
+    let person = Browser::signed_in(&app, &app.admin).await;
+    let secret = person.get("/").await.hidden("secret");
+    let form = format!("secret={secret}&once=a%0Ab&name=dev");
+    let got = person.post("/environments", &form, &[]).await;
+    assert_eq!(got.status, 422, "{}", got.text);
+    let long = "-".repeat(30_000);
+    for path in [
+        format!("/hosts/{long}"),
+        format!("/releases?after={long}"),
+        format!("/audit?kind={long}"),
+    ] {
+        let got = person.get(&path).await;
+        assert!((400..500).contains(&got.status), "{path:.20}: {}", got.status);
+    }
+}
+
+/// What is escaped stays one value of one route.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_value_of_a_page_becomes_no_other_request(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.fleet("dev", &["dev-1"]).await;
+    let person = Browser::signed_in(&app, &app.admin).await;
+    for path in [
+        "/hosts/..%2Fenvironments%2Fdev",
+        "/hosts/dev-1%2Ftoken",
+        "/hosts/dev-1%3Fa=b",
+        "/hosts/dev-1%23",
+        "/environments/dev%2Fpreflight%3Frelease=1",
+        "/releases/..%2F..%2Fhosts",
+        "/rollouts/1%2Fevents",
+        "/releases/1/compare/..%2F..%2Fhosts%2Fdev-1",
+        "/audit?kind=a%26host%3Dnobody%26limit%3D9999",
+        "/releases?after=x%26limit%3D9999",
+        "/environments/dev/preflight?release=1%26x%3Dy",
+    ] {
+        let got = person.get(path).await;
+        assert!(
+            matches!(got.status, 200 | 400 | 404 | 422),
+            "{path}: {} {}",
+            got.status,
+            got.text
+        );
+        assert!(got.header("content-type").starts_with("text/html"), "{path}");
+        if got.status == 200 {
+            assert!(path.starts_with("/audit"), "{path}");
+        }
+    }
+    let secret = person.get("/").await.hidden("secret");
+    let got = person
+        .post(
+            "/access/tokens/..%2Fhosts%2Fdev-1",
+            &format!("secret={secret}"),
+            &[],
+        )
+        .await;
+    assert!((400..500).contains(&got.status), "{}", got.status);
+    app.get("/api/v1/hosts/dev-1").await.expect(200);
+}
