@@ -58,7 +58,7 @@ struct Stream {
 }
 
 fn open(ui: Ui, of: Option<RolloutId>, after: i64, pace: Duration) -> Response {
-    let Some(place) = ui.principal().and_then(|of| ui.console.streams.take(of)) else {
+    let Some(room) = ui.principal().and_then(|of| ui.console.streams.take(of)) else {
         let said = (
             StatusCode::SERVICE_UNAVAILABLE,
             "too many pages are open; this one asks again by itself",
@@ -74,7 +74,7 @@ fn open(ui: Ui, of: Option<RolloutId>, after: i64, pace: Duration) -> Response {
         news,
         told: Instant::now(),
         first: true,
-        _place: place,
+        _place: room,
     };
     let events = stream::unfold(Some(state), |state| async move {
         let mut state = state?;

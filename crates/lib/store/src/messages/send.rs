@@ -60,7 +60,7 @@ impl Store {
     /// Takes at most so many deliveries that are due, for so many seconds. Others take none of them meanwhile.
     ///
     /// A delivery is only due once those before it in its lane are delivered or dead. Where there is not room for all, the
-    /// destinations with the fewest under way come first: those that hang do not use up what a sender can do.
+    /// destinations with the fewest under way come first. So those that hang do not use up what a sender can do.
     ///
     /// Nothing is taken while somebody else is at it.
     #[instrument(name = "db.delivery.take", level = "debug", skip_all)]
