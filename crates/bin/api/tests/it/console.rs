@@ -1,5 +1,6 @@
 //! The console's pages: sessions, forms, and what docs/console.md says protects them.
 
+mod attacks;
 mod export;
 mod subjects;
 
@@ -12,8 +13,6 @@ use sqlx::PgPool;
 use tower::ServiceExt;
 
 use crate::support::{PASSWORD, TestApp};
-
-mod attacks;
 
 /// What a browser got.
 struct Got {
