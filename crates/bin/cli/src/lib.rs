@@ -21,6 +21,7 @@ pub mod failure;
 pub mod files;
 pub mod names;
 pub mod output;
+pub mod program;
 pub mod reference;
 pub mod stop;
 pub mod table;

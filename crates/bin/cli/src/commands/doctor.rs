@@ -7,12 +7,12 @@ use slipway_client::Client;
 use slipway_domain::{EnvironmentRoles, HostName};
 use slipway_verify::{CheckResult, PendingCheck, Site, VerifyTarget};
 use slipway_wire::access::Whoami;
-use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::verify::VerifyReport;
 use crate::context::Context;
 use crate::failure::advice;
+use crate::program::program;
 use crate::{CliFailure, Exit};
 
 /// What each check may take.
@@ -69,10 +69,8 @@ fn failed(check: PendingCheck, failure: &CliFailure) -> CheckResult {
 /// Only releases of a flake need it.
 async fn nix() -> CheckResult {
     let check = PendingCheck::new("nix", HERE);
-    let ran = Command::new("nix")
+    let ran = program("nix")
         .arg("--version")
-        .env_remove("SLIPWAY_TOKEN")
-        .env_remove("SLIPWAY_TOKEN_FILE")
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();

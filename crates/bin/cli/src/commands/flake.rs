@@ -11,10 +11,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Deserialize;
 use slipway_domain::{HostName, StorePath};
 use slipway_wire::release::Source;
-use tokio::process::Command;
 
 use crate::CliFailure;
 use crate::output::Output;
+use crate::program::program;
 use crate::text::count;
 
 /// What a flake was built into.
@@ -238,12 +238,9 @@ impl Nix {
         } else {
             Stdio::inherit()
         };
-        let outcome = Command::new("nix")
+        let outcome = program("nix")
             .args(["--extra-experimental-features", "nix-command flakes"])
             .args(args)
-            // A build is other people's code.
-            .env_remove("SLIPWAY_TOKEN")
-            .env_remove("SLIPWAY_TOKEN_FILE")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(stderr)

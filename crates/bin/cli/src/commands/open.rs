@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 use slipway_domain::{EnvironmentName, HostName, ReleaseRef};
-use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::rollout::{Which, resolve};
 use crate::CliFailure;
 use crate::args::{OpenArgs, Page, RolloutArg};
 use crate::context::Context;
+use crate::program::program;
 
 /// Whatever opens pages hands them to a browser and ends.
 const HANDED_OVER_WITHIN: Duration = Duration::from_secs(5);
@@ -82,11 +82,8 @@ fn read<T: std::str::FromStr<Err: std::fmt::Display>>(name: &str) -> Result<T, C
 }
 
 async fn open(opener: &str, url: &str) -> Result<(), String> {
-    let mut child = Command::new(opener)
+    let mut child = program(opener)
         .arg(url)
-        // It is no business of a browser.
-        .env_remove("SLIPWAY_TOKEN")
-        .env_remove("SLIPWAY_TOKEN_FILE")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -10,11 +10,11 @@ use slipway_client::{Client, WebhookMessage, WebhookSecret};
 use slipway_domain::event::EventHash;
 use slipway_verify::audit::{Expected, NotedHeads, follow, prove};
 use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::args::AnchorArgs;
 use crate::context::Context;
+use crate::program::program;
 use crate::text::clean;
 use crate::{CliFailure, Exit, files, stop};
 
@@ -205,11 +205,8 @@ impl<'a> Receiver<'a> {
 
 async fn hand_over(command: &str, line: &str) -> Result<(), CliFailure> {
     let failed = |error: &std::io::Error| CliFailure::io("cannot run --command", error);
-    let mut child = Command::new(SHELL)
+    let mut child = program(SHELL)
         .args(["-c", command])
-        // Its own access, if it needs one, is not ours.
-        .env_remove("SLIPWAY_TOKEN")
-        .env_remove("SLIPWAY_TOKEN_FILE")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::inherit())

@@ -11,6 +11,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use crate::args::CreateReleaseArgs;
+use crate::program::program;
 use crate::{CliFailure, files, stop};
 
 /// A private key of `ssh-keygen`, a public one of which ssh-agent has the other half, or a private key of minisign.
@@ -32,7 +33,7 @@ pub(super) async fn signed(args: &CreateReleaseArgs, file: &Path) -> Result<Sign
         signatures.push(stop::or_stop(sign_with_key(key, file, &text)).await?);
     }
     if let Some(command) = &args.sign_command {
-        let mut shell = Command::new("sh");
+        let mut shell = program("sh");
         shell.args(["-c", command]).env("SLIPWAY_MANIFEST", file);
         signatures.push(stop::or_stop(run(shell, "--sign-command", &text)).await?);
     }
@@ -62,14 +63,14 @@ pub(super) fn read_manifest(file: &Path) -> Result<String, CliFailure> {
 async fn sign_with_key(key: &Path, manifest: &Path, text: &str) -> Result<String, CliFailure> {
     match kind_of(key)? {
         KeyKind::SshPrivate | KeyKind::SshPublic => {
-            let mut command = Command::new("ssh-keygen");
+            let mut command = program("ssh-keygen");
             command.args(["-Y", "sign", "-n", NAMESPACE, "-f"]).arg(key);
             run(command, "ssh-keygen -Y sign", text).await
         }
         KeyKind::Minisign => {
             let output = Scratch::create()?;
             let signature = output.0.join("signature");
-            let mut command = Command::new("minisign");
+            let mut command = program("minisign");
             command
                 .arg("-S")
                 .arg("-s")
@@ -156,9 +157,6 @@ async fn finish(mut command: Command, name: &str, stdin: Option<&str>) -> Result
         command.stdin(Stdio::piped());
     }
     let child = command
-        // It is no business of a signing tool.
-        .env_remove("SLIPWAY_TOKEN")
-        .env_remove("SLIPWAY_TOKEN_FILE")
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .kill_on_drop(true)
