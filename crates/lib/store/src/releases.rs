@@ -189,14 +189,9 @@ async fn insert(tx: &mut PgConnection, new: &NewRelease, key: &AuditKey) -> Resu
     .fetch_one(&mut *tx)
     .await
     .on_constraint("releases_pkey", || StoreError::ReleaseExists { id })
-    .map_err(|error| match (error, &new.name) {
-        (StoreError::Conflict { constraint, .. }, Some(name)) if constraint == "releases_name_key" => {
-            StoreError::NameTaken {
-                what: "release",
-                name: name.to_string(),
-            }
-        }
-        (error, _) => error,
+    .on_constraint("releases_name_key", || StoreError::NameTaken {
+        what: "release",
+        name: new.name.as_ref().map(ToString::to_string).unwrap_or_default(),
     })?;
     let closures: Vec<&str> = new.closures.values().map(StorePath::as_str).collect();
     sqlx::query!(

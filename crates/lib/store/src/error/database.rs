@@ -69,3 +69,13 @@ impl<T> OnConstraint<T> for Result<T, sqlx::Error> {
         })
     }
 }
+
+/// For another constraint of the same statement.
+impl<T> OnConstraint<T> for Result<T, StoreError> {
+    fn on_constraint(self, name: &str, meaning: impl FnOnce() -> StoreError) -> Self {
+        self.map_err(|error| match error {
+            StoreError::Conflict { constraint, .. } if constraint == name => meaning(),
+            error => error,
+        })
+    }
+}

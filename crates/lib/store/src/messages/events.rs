@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use slipway_domain::event::NewEvent;
+use slipway_domain::event::{Actor, NewEvent};
 use slipway_domain::{EnvironmentName, HostName, MessageKind, ReleaseId, RolloutId, StepState, Timestamp};
 use slipway_wire::message::{MAX_HOSTS, Message, MessageData, MessageHost};
 use sqlx::PgConnection;
@@ -91,7 +91,7 @@ async fn read(tx: &mut PgConnection, cursor: i64, last: i64) -> Result<Vec<Told>
         let event = NewEvent {
             from: row.from_state,
             to: row.to_state,
-            ..NewEvent::new(slipway_domain::event::Actor::Rules, &row.kind, row.cause)
+            ..NewEvent::new(Actor::Rules, &row.kind, row.cause)
         };
         let kind = MessageKind::of_event(&event)?;
         let is_principal = row.actor_kind == "principal";

@@ -1,6 +1,6 @@
 //! Putting messages into the outbox.
 
-use slipway_domain::DestinationId;
+use slipway_domain::{DestinationId, EnvironmentName};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
@@ -25,9 +25,7 @@ impl Reader {
         any(&self.messages, Some(queued.message.kind.as_str()))
             && any(
                 &self.environments,
-                data.environment
-                    .as_ref()
-                    .map(slipway_domain::EnvironmentName::as_str),
+                data.environment.as_ref().map(EnvironmentName::as_str),
             )
     }
 }
