@@ -2,7 +2,7 @@
 //! `slipway verify` uses them on a host, and for an address from anywhere. A check must never change anything, never
 //! end the others, and never count as passed when it could not be made.
 //!
-//! The caller chooses the targets and shows the results. [`run`] makes all checks at once, each within a time limit.
+//! The caller chooses the targets and shows the results. [`run()`] makes all checks at once, each within a time limit.
 //!
 //! | target | where it can be checked | checks | module |
 //! |---|---|---|---|
