@@ -26,6 +26,7 @@ mod resilience;
 mod roles;
 mod rollouts;
 mod schema;
+mod sessions;
 mod snapshot;
 mod stories;
 mod support;
