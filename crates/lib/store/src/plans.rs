@@ -172,6 +172,7 @@ impl Store {
                 unknown,
                 rollout_number: Some(number(row.seq)),
                 release_label: Some(label(row.release, row.release_seq, row.release_name, row.rev)),
+                approval_refused: None,
             })
         })
         .await

@@ -21,6 +21,9 @@ pub struct Event {
     /// The host's name when it is about one, for people; the chain covers the id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_name: Option<HostName>,
+    /// The number of the rollout when it is about one, for people; the chain covers the id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout_number: Option<u64>,
 }
 
 /// `GET /events` and `GET /rollouts/{id}/events`.

@@ -37,6 +37,10 @@ pub struct RolloutHostPlans {
     /// The release as people say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release_label: Option<ReleaseLabel>,
+    /// Why whoever asks cannot approve the rollout although the role is enough: it is their own, or its author and they are
+    /// related. Only while it waits for an approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval_refused: Option<String>,
 }
 
 /// What a release changes on its hosts, as far as any staging has told.

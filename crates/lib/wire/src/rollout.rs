@@ -72,6 +72,9 @@ pub struct RolloutPlan {
     /// The release as people say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release_label: Option<ReleaseLabel>,
+    /// The number of the rollout under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_rollout_number: Option<u64>,
 }
 
 /// Hosts that begin when the group before is through.

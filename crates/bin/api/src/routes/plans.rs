@@ -2,12 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use slipway_domain::HostPlan;
 use slipway_domain::digest::Digest;
+use slipway_domain::{HostPlan, Role, RolloutState};
 use slipway_wire::plan::{ReleaseHostPlans, RolloutHostPlans};
 use slipway_wire::route;
 
 use super::Answer;
+use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
 use crate::extract::PathParam;
 use crate::reference::{ReleaseParam, RolloutParam};
@@ -27,8 +28,15 @@ endpoints! {
     params(("id" = String, Path, description = "Its number, id or the beginning of its id; `latest`, `previous`, also with `@ENV`")),
     responses((status = 200, description = "The plans, and the hosts without one", body = RolloutHostPlans))
 )]
-async fn of_rollout(State(app): State<App>, RolloutParam(id): RolloutParam) -> Answer<RolloutHostPlans> {
-    Ok(Json(app.store.get_rollout_plans(id).await?))
+async fn of_rollout(context: RequestContext, RolloutParam(id): RolloutParam) -> Answer<RolloutHostPlans> {
+    let mut plans = context.store.get_rollout_plans(id).await?;
+    let has_role = || context.require_in(Role::Approver, &plans.environment).is_ok();
+    if plans.state == RolloutState::PendingApproval && has_role() {
+        let (by, key) = (context.caller.id, &context.audit_key);
+        let refused = context.store.why_not_approve(id, by, key).await?;
+        plans.approval_refused = refused.map(|refused| refused.to_string());
+    }
+    Ok(Json(plans))
 }
 
 /// Show what a release changes on its hosts

@@ -320,6 +320,9 @@ async fn plan_rollout(
     require_waves(&context, Role::Viewer, &environment.name, &prepared.waves)?;
     let mut plan = shown(environment.value, prepared);
     plan.open_rollout = context.visible(plan.open_rollout).await?;
+    if plan.open_rollout.is_none() {
+        plan.open_rollout_number = None;
+    }
     if let Some(may) = &context.caller.limits.hosts {
         plan.left_alone.retain(|host| may.contains(host));
     }
@@ -372,6 +375,7 @@ fn shown(environment: Environment, prepared: Prepared) -> RolloutPlan {
         hold,
         strategy,
         release_label: Some(label),
+        open_rollout_number: environment.open_rollout_number,
     }
 }
 

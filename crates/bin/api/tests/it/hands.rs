@@ -199,9 +199,19 @@ async fn nobody_approves_by_a_principal_of_their_own(pool: PgPool) {
             "{}",
             refused.detail()
         );
+        // Whoever would approve it is told before.
+        let plans = path.replace("/commands", "/host-plans");
+        let told = app.call(Method::GET, &plans, by, None).await.expect(200);
+        assert_eq!(told.body["approval_refused"], refused.detail());
         finish(&app, &path, abort.clone()).await;
     }
     let path = start(&app, &deployer).await;
+    let plans = path.replace("/commands", "/host-plans");
+    let told = app
+        .call(Method::GET, &plans, &independent, None)
+        .await
+        .expect(200);
+    assert_eq!(told.body["approval_refused"], Value::Null);
     app.call(Method::POST, &path, &independent, Some(approve.clone()))
         .await
         .expect(202);

@@ -84,6 +84,7 @@ pub(crate) async fn prove(
             step_id: row.step_id,
             host_id: row.host_id,
             host_name: None,
+            rollout_seq: None,
             from_state: row.from_state,
             to_state: row.to_state,
             cause: row.cause,

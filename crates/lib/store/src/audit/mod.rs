@@ -82,6 +82,8 @@ struct EventRecord {
     event: NewEvent,
     /// The name of the host it is about, for people.
     host_name: Option<HostName>,
+    /// The number of the rollout it is about, for people.
+    rollout_number: Option<u64>,
     /// The hash over the hash before it and every field.
     hash: EventHash,
     /// The HMAC of the hash.
@@ -98,6 +100,7 @@ impl From<EventRecord> for Event {
             event: record.event,
             hash: hex::encode(record.hash),
             host_name: record.host_name,
+            rollout_number: record.rollout_number,
         }
     }
 }

@@ -8,6 +8,7 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use super::{EventHead, EventRecord};
+use crate::releases::number;
 use crate::{Store, StoreError, bounded, page_limit, row};
 
 /// A row as it stands, before anything is made of it.
@@ -22,6 +23,7 @@ pub(super) struct EventRow {
     pub(super) step_id: Option<Uuid>,
     pub(super) host_id: Option<Uuid>,
     pub(super) host_name: Option<String>,
+    pub(super) rollout_seq: Option<i64>,
     pub(super) from_state: Option<String>,
     pub(super) to_state: Option<String>,
     pub(super) cause: String,
@@ -79,18 +81,19 @@ pub enum EventsOf {
 macro_rules! event_rows {
     (listed $from:tt $($args:tt)*) => {
         crate::audit::read::event_rows!(
-            r#"(SELECT h.name FROM hosts h WHERE h.id = e.host_id) AS "host_name?", NULL::bytea AS "before?" "#,
+            r#"(SELECT h.name FROM hosts h WHERE h.id = e.host_id) AS "host_name?",
+               (SELECT r.seq FROM rollouts r WHERE r.id = e.rollout_id) AS "rollout_seq?", NULL::bytea AS "before?" "#,
             $from $($args)*
         )
     };
     (proved $from:tt $($args:tt)*) => {
         crate::audit::read::event_rows!(
-            r#"NULL AS "host_name?", (SELECT b.hash FROM events b WHERE b.number = e.number - 1) AS "before?" "#,
+            r#"NULL AS "host_name?", NULL::bigint AS "rollout_seq?", (SELECT b.hash FROM events b WHERE b.number = e.number - 1) AS "before?" "#,
             $from $($args)*
         )
     };
     (chained $from:tt $($args:tt)*) => {
-        crate::audit::read::event_rows!(r#"NULL AS "host_name?", NULL::bytea AS "before?" "#, $from $($args)*)
+        crate::audit::read::event_rows!(r#"NULL AS "host_name?", NULL::bigint AS "rollout_seq?", NULL::bytea AS "before?" "#, $from $($args)*)
     };
     ($more:tt, $from:tt $($args:tt)*) => {
         sqlx::query_as!(
@@ -141,6 +144,7 @@ impl TryFrom<EventRow> for EventRecord {
                 cause: row.cause,
             },
             host_name: row::parse_opt("host name", row.host_name.as_deref())?,
+            rollout_number: row.rollout_seq.map(number),
             hash: row::hash("event hash", row.hash)?,
             seal: row::hash("event seal", row.seal)?,
             seal_key: row.seal_key,

@@ -3,14 +3,16 @@
 use slipway_domain::digest::Digest;
 use slipway_domain::event::{Actor, NewEvent};
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{EnvironmentId, HostName, PrincipalId, RolloutId, RolloutState, StepState};
+use slipway_domain::{
+    EnvironmentId, EnvironmentName, HostName, PrincipalId, PrincipalName, RolloutId, RolloutState, StepState,
+};
 use sqlx::PgConnection;
 use tracing::instrument;
 
 use crate::audit::digests::{self, CommandRow};
 use crate::audit::{append, gate, kind as event_kind, related};
 use crate::fleet::offline_after;
-use crate::{AuditKey, Store, StoreError, row};
+use crate::{AuditKey, Store, StoreError, bounded, row};
 
 impl Store {
     /// Writes a command down for the worker; wake it afterwards.
@@ -33,12 +35,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.transaction(async |tx| {
             let row = sqlx::query!(
-                "SELECT r.state, r.author_id, a.name AS author, r.environment_id, e.name AS environment,
-                        e.related_approval_allowed
-                 FROM rollouts r
-                 JOIN environments e ON e.id = r.environment_id
-                 JOIN principals a ON a.id = r.author_id
-                 WHERE r.id = $1 FOR NO KEY UPDATE OF r",
+                "SELECT state, environment_id FROM rollouts WHERE id = $1 FOR NO KEY UPDATE",
                 rollout.as_uuid()
             )
             .fetch_optional(&mut *tx)
@@ -48,23 +45,12 @@ impl Store {
             if !kind.fits(state) {
                 return Err(StoreError::CommandRefused { kind, state });
             }
-            if kind == CommandKind::Approve && row.author_id == principal.as_uuid() {
-                return Err(StoreError::SelfApproval);
-            }
-            let author = PrincipalId::from_uuid(row.author_id);
             let name = sqlx::query_scalar!("SELECT name FROM principals WHERE id = $1", principal.as_uuid())
                 .fetch_optional(&mut *tx)
                 .await?
                 .ok_or_else(|| StoreError::not_found("principal", &principal))?;
-            if kind == CommandKind::Approve
-                && !row.related_approval_allowed
-                && related::are_related(tx, key, author, principal).await?
-            {
-                return Err(StoreError::RelatedApproval {
-                    author: row::parse("principal name", &row.author)?,
-                    approver: row::parse("principal name", &name)?,
-                    environment: row::parse("environment name", &row.environment)?,
-                });
+            if kind == CommandKind::Approve {
+                require_independent(tx, key, rollout, principal).await?;
             }
             let approved = plan.filter(|_| kind == CommandKind::Approve);
             let plan = match kind {
@@ -85,6 +71,63 @@ impl Store {
         })
         .await
     }
+
+    /// Why a principal who has the role cannot approve a rollout, if so: it started it, or is related to whoever did.
+    #[instrument(name = "db.rollout.why_not_approve", level = "debug", skip_all, fields(rollout_id = %rollout))]
+    pub async fn why_not_approve(
+        &self,
+        rollout: RolloutId,
+        principal: PrincipalId,
+        key: &AuditKey,
+    ) -> Result<Option<StoreError>, StoreError> {
+        bounded(async {
+            let mut tx = self.begin_one_moment().await?;
+            match require_independent(&mut tx, key, rollout, principal).await {
+                Ok(()) => Ok(None),
+                Err(error @ (StoreError::SelfApproval | StoreError::RelatedApproval { .. })) => {
+                    Ok(Some(error))
+                }
+                Err(error) => Err(error),
+            }
+        })
+        .await
+    }
+}
+
+/// Refuses an approval by whoever started the rollout, and by one who is related to them, unless the environment permits
+/// that.
+async fn require_independent(
+    tx: &mut PgConnection,
+    key: &AuditKey,
+    rollout: RolloutId,
+    principal: PrincipalId,
+) -> Result<(), StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT r.author_id, a.name AS "author: PrincipalName", p.name AS "approver: PrincipalName",
+                  e.name AS "environment: EnvironmentName", e.related_approval_allowed
+           FROM rollouts r
+           JOIN environments e ON e.id = r.environment_id
+           JOIN principals a ON a.id = r.author_id
+           JOIN principals p ON p.id = $2
+           WHERE r.id = $1"#,
+        rollout.as_uuid(),
+        principal.as_uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?
+    .ok_or_else(|| StoreError::not_found("rollout", &rollout))?;
+    if row.author_id == principal.as_uuid() {
+        return Err(StoreError::SelfApproval);
+    }
+    let author = PrincipalId::from_uuid(row.author_id);
+    if !row.related_approval_allowed && related::are_related(tx, key, author, principal).await? {
+        return Err(StoreError::RelatedApproval {
+            author: row.author,
+            approver: row.approver,
+            environment: row.environment,
+        });
+    }
+    Ok(())
 }
 
 /// Writes a command down within a transaction, and gives the event that says so.
