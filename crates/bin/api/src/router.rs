@@ -1,9 +1,10 @@
 //! The router, built from every route.
 
+use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
-use http::Uri;
+use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::auth::guard;
@@ -21,7 +22,9 @@ use crate::routes::monitoring::Document;
 pub fn router(app: &App) -> Router {
     let document = Document(|| &openapi::JSON);
     let pages = console::pages(app, routes(app).fallback(no_route).with_state(app.clone()));
-    surround(routes(app).merge(pages.with_state(())), app)
+    let routes = routes(app).merge(pages.clone().with_state(()));
+    let routes = routes.fallback(async move |request: Request| elsewhere(pages, request).await);
+    surround(routes, app)
         .layer(Extension(document))
         .with_state(app.clone())
 }
@@ -36,10 +39,9 @@ fn routes(app: &App) -> Router<App> {
     router
 }
 
-/// Adds the layers around every route, and the answer for unknown routes.
+/// Adds the layers around every route.
 fn surround(router: Router<App>, app: &App) -> Router<App> {
     router
-        .fallback(no_route)
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(from_fn_with_state(app.clone(), observe::limit_time))
         .layer(from_fn(observe::limit_header))
@@ -47,12 +49,20 @@ fn surround(router: Router<App>, app: &App) -> Router<App> {
         .layer(from_fn_with_state(app.clone(), observe::observe))
 }
 
-async fn no_route(uri: Uri) -> Response {
-    if uri.path().starts_with("/api") {
-        let error = "there is no such route; /api/v1/openapi.json lists those that there are";
-        return ApiError::NotFound(error.to_owned()).into_response();
+/// The answer for a path that is neither a route nor a page: the API's, or that of the pages.
+async fn elsewhere(pages: Router, request: Request) -> Response {
+    if request.uri().path().starts_with("/api") {
+        return no_route().await.into_response();
     }
-    slipway_console::no_page()
+    match pages.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+async fn no_route() -> ApiError {
+    let error = "there is no such route; /api/v1/openapi.json lists those that there are";
+    ApiError::NotFound(error.to_owned())
 }
 
 #[cfg(test)]
@@ -61,13 +71,11 @@ mod tests {
 
     use axum::body::Body;
     use axum::routing;
-    use http::Request;
     use http_body_util::BodyExt;
     use slipway_settings::{ApiSettings, SettingsSource};
     use slipway_store::Store;
     use slipway_wake::Wake;
     use slipway_wire::Problem;
-    use tower::ServiceExt;
 
     use super::*;
     use crate::state::Shared;
@@ -96,7 +104,8 @@ mod tests {
             .route(
                 "/slow",
                 routing::get(async || tokio::time::sleep(Duration::from_mins(1)).await),
-            );
+            )
+            .fallback(no_route);
         let request = Request::get(path)
             .header("x-request-id", "r-1")
             .body(Body::empty())

@@ -20,6 +20,10 @@
       const text = seconds < 0 ? `in ${short(-seconds)}` : `${short(seconds)} ago`;
       if (time.textContent !== text) time.textContent = text;
     }
+    for (const time of all("time[data-since]")) {
+      const text = short(Math.max(0, Math.floor((Date.now() - ahead - Date.parse(time.dateTime)) / 1000)));
+      if (time.textContent !== text) time.textContent = text;
+    }
   };
   setInterval(count, 1000);
 
@@ -71,7 +75,7 @@
   const plain = (node) => {
     const copy = node.cloneNode(true);
     all("input[type=hidden]", copy).forEach((field) => field.remove());
-    all("time[data-ago]", copy).forEach((time) => (time.textContent = ""));
+    all("time[data-ago], time[data-since]", copy).forEach((time) => (time.textContent = ""));
     all("details[open]", copy).forEach((details) => (details.open = false));
     return copy.outerHTML;
   };

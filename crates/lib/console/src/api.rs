@@ -7,12 +7,13 @@ use axum::body::Body;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{Extensions, HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use slipway_wire::access::TokenSecret;
 use slipway_wire::header::IDEMPOTENCY_KEY;
 use slipway_wire::page::{MAX_LIMIT, Page};
-use slipway_wire::problem::{self, Problem};
+use slipway_wire::problem::{self, FieldProblem, Problem};
 use tower::ServiceExt;
 
 use crate::query::Query;
@@ -137,6 +138,7 @@ impl Api {
             return Ok(bytes.into());
         }
         let mut refused: Problem = serde_json::from_slice(&bytes).map_err(|error| internal(&error))?;
+        refused.detail = without_commands(&refused.detail);
         if let Some(seconds) = parts
             .headers
             .get(RETRY_AFTER)
@@ -148,11 +150,48 @@ impl Api {
     }
 }
 
+impl Refused {
+    /// The same in words of a form that takes tokens. The API's are for programs, which send them in a header.
+    pub(crate) fn of_a_token(self, field: &str) -> Self {
+        if self.status == StatusCode::UNAUTHORIZED {
+            let said = "this token does not work: it is not whole, was revoked, or has ended";
+            return plain(problem::kind::UNAUTHENTICATED, StatusCode::UNAUTHORIZED, said).at(field);
+        }
+        self
+    }
+
+    /// The same, told at a field of the form.
+    pub(crate) fn at(mut self, field: &str) -> Self {
+        if self.0.fields.is_empty() {
+            let detail = self.0.detail.clone();
+            self.0.fields.push(FieldProblem {
+                field: field.to_owned(),
+                detail,
+            });
+        }
+        self
+    }
+}
+
 impl Deref for Refused {
     type Target = Problem;
 
     fn deref(&self) -> &Problem {
         &self.0
+    }
+}
+
+/// The words without what to type on a command line: a page has links for it.
+pub(crate) fn without_commands(text: &str) -> String {
+    let (text, _) = text.split_once(": slipway ").unwrap_or((text, ""));
+    let clauses = text.split("; ");
+    let kept: Vec<&str> = clauses
+        .filter(|clause| !clause.starts_with("`slipway "))
+        .collect();
+    if kept.is_empty() {
+        text.to_owned()
+    } else {
+        kept.join("; ")
     }
 }
 
@@ -211,7 +250,37 @@ pub(crate) fn invalid(detail: impl Into<String>) -> Refused {
     plain(problem::kind::INVALID, StatusCode::UNPROCESSABLE_ENTITY, detail)
 }
 
+/// What no path and no query takes as more than itself: the unreserved characters of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
 /// A value in a path or a query.
 pub(crate) fn escape(value: &str) -> String {
-    percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC).to_string()
+    utf8_percent_encode(value, RESERVED).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_stay_legible_and_whole() {
+        assert_eq!(escape("web-1.v1_4~x"), "web-1.v1_4~x");
+        assert_eq!(escape("a/b?c=d&e#f %"), "a%2Fb%3Fc%3Dd%26e%23f%20%25");
+    }
+
+    #[test]
+    fn a_page_tells_of_no_commands() {
+        let told = "there is no host `web-9`; `slipway host list` shows those that there are";
+        assert_eq!(without_commands(told), "there is no host `web-9`");
+        assert_eq!(
+            without_commands("let an admin permit it: slipway env set prod"),
+            "let an admin permit it"
+        );
+        assert_eq!(without_commands("one; and two"), "one; and two");
+        assert_eq!(without_commands("`slipway x` does it"), "`slipway x` does it");
+    }
 }

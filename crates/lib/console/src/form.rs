@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Limited};
 use maud::{Markup, html};
 use slipway_wire::problem;
 
-use crate::api::{Answer, invalid, plain};
+use crate::api::{Answer, Refused, invalid, plain};
 use crate::ui::{Instead, Ui};
 use crate::{Console, session};
 
@@ -22,6 +22,9 @@ const MAX_FORM_BYTES: usize = 64 * 1024;
 const SECRET: &str = "secret";
 /// Names the request: the same form sent twice makes one thing.
 const ONCE: &str = "once";
+
+/// What is never written into a page again: the secrets that a form asks for, and those of the form itself.
+const NEVER_SHOWN: [&str; 4] = [SECRET, ONCE, "token", "password"];
 
 /// The fields of a form, in their order.
 #[derive(Debug, Default)]
@@ -72,7 +75,7 @@ impl Fields {
             } else {
                 format!("{what}: {error}")
             };
-            invalid(said)
+            invalid(said).at(name)
         })
     }
 
@@ -80,6 +83,19 @@ impl Fields {
     pub(crate) fn parse_filled<T: FromStr<Err: Display>>(&self, name: &str, what: &str) -> Answer<Option<T>> {
         let filled = self.filled(name);
         filled.map(|_| self.parse(name, what)).transpose()
+    }
+
+    /// The same with one field more.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.0.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The fields that may be shown again.
+    fn shown_again(self) -> Self {
+        let fields = self.0.into_iter();
+        let kept = fields.filter(|(name, _)| !NEVER_SHOWN.contains(&name.as_str()));
+        Self(kept.collect())
     }
 
     /// The key that names the request.
@@ -94,6 +110,23 @@ impl<S: Sync> FromRequestParts<S> for Fields {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(Self::read(parts.uri.query().unwrap_or_default().as_bytes()))
+    }
+}
+
+/// A form that comes back to whoever sent it.
+pub(crate) struct Typed {
+    /// What was typed, without secrets.
+    pub(crate) fields: Fields,
+    /// Why it was refused; nothing when it only asked for another look.
+    pub(crate) problem: Option<Refused>,
+}
+
+impl Typed {
+    pub(crate) fn new(fields: Fields, problem: Option<Refused>) -> Self {
+        Self {
+            fields: fields.shown_again(),
+            problem,
+        }
     }
 }
 
@@ -158,6 +191,11 @@ pub(crate) fn hidden(ui: &Ui) -> Markup {
         input type="hidden" name=(SECRET) value=(ui.form_secret());
         input type="hidden" name=(ONCE) value=(once());
     }
+}
+
+/// For password managers: whose the secret of the form is. It is not shown.
+pub(crate) fn account(name: &str) -> Markup {
+    html! { input type="text" name="username" value=(name) autocomplete="username" tabindex="-1" hidden; }
 }
 
 /// A name for one request. What must not be guessed about a form is its secret, not this.

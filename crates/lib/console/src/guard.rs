@@ -17,7 +17,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Checks where a request comes from, and sets the headers of its answer.
 pub(crate) async fn guard(request: Request, next: Next) -> Response {
-    let response = if is_foreign_form(request.method(), request.headers()) {
+    let mut response = if is_foreign_form(request.method(), request.headers()) {
         tracing::warn!("a form from another site was refused");
         problem_page(&plain(
             problem::kind::FORBIDDEN,
@@ -27,11 +27,6 @@ pub(crate) async fn guard(request: Request, next: Next) -> Response {
     } else {
         next.run(request).await
     };
-    decorated(response)
-}
-
-/// The answer with the headers that every page has.
-pub(crate) fn decorated(mut response: Response) -> Response {
     decorate(response.headers_mut());
     response
 }

@@ -42,7 +42,7 @@ pub(crate) fn page(ui: &Ui, title: &str, live: Option<&str>, content: &Markup) -
             }
         }
         div #connection role="status" aria-live="polite" hidden { }
-        main #content tabindex="-1" data-live=[live] { (content) }
+        main #content tabindex="-1" data-live=[live] { (alert(ui.problem())) (content) }
     };
     frame(title, Some(ui.now.timestamp_millis()), &body)
 }
@@ -81,9 +81,9 @@ pub(crate) fn alert(refused: Option<&Problem>) -> Markup {
     html! {
         @if let Some(refused) = refused {
             div.alert.bad role="alert" {
-                p { strong { "Not done. " } (view::words(&refused.detail)) }
+                p { strong { "Not done. " } (view::said(&refused.detail)) }
                 @if refused.fields.len() > 1 {
-                    ul { @for field in &refused.fields { li { code { (field.field) } ": " (view::words(&field.detail)) } } }
+                    ul { @for field in &refused.fields { li { code { (field.field) } ": " (view::said(&field.detail)) } } }
                 }
             }
         }

@@ -9,9 +9,9 @@
 //! | `session` | the cookie, and the secret of forms |
 //! | `guard` | headers of answers, and forms from elsewhere |
 //! | `ui` | who looks, and what the pages share |
-//! | `form` | what forms send |
+//! | `form`, `draft` | what forms send, and forms as they are shown |
 //! | `query` | paths with a query |
-//! | `layout`, `view` | the frame of every page, and its small parts |
+//! | `layout`, `table`, `view` | the frame of every page, its tables and its small parts |
 //! | `pages` | the pages, one file a subject |
 //! | `live`, `places` | news for pages that are open, and room for them |
 //! | `assets` | the style sheet, the script and the icon |
@@ -21,6 +21,9 @@
 
 pub mod api;
 mod assets;
+#[cfg(test)]
+mod contrast;
+mod draft;
 mod form;
 mod guard;
 mod layout;
@@ -29,6 +32,7 @@ mod pages;
 mod places;
 mod query;
 mod session;
+mod table;
 mod ui;
 mod view;
 
@@ -80,7 +84,7 @@ impl Console {
         }
     }
 
-    /// All pages.
+    /// All pages, and the one for a path that no page has.
     pub fn router(self) -> Router {
         pages::router(Arc::new(self))
     }
@@ -93,4 +97,3 @@ impl fmt::Debug for Console {
 }
 
 pub use guard::CONTENT_SECURITY_POLICY;
-pub use pages::no_page;

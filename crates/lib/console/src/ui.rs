@@ -11,9 +11,11 @@ use http::{Method, StatusCode};
 use maud::Markup;
 use slipway_domain::{EnvironmentName, PrincipalName, Role, TokenId};
 use slipway_wire::access::{TokenSecret, Whoami};
+use slipway_wire::problem::Problem;
 use slipway_wire::route;
 
 use crate::api::{Api, PageRequest, Refused};
+use crate::form::{Fields, Typed};
 use crate::query::Query;
 use crate::{Console, guard, layout, pages, session};
 
@@ -30,6 +32,8 @@ pub(crate) struct Ui {
     pub(crate) here: String,
     /// Now, for ages.
     pub(crate) now: DateTime<Utc>,
+    /// The form that came with the request and is shown again.
+    pub(crate) typed: Option<Typed>,
 }
 
 /// What is shown in place of a page.
@@ -102,14 +106,39 @@ impl Ui {
         session::form_secret(&self.token)
     }
 
+    /// The same, after a form was refused. The page that it is on shows it again, as it was typed.
+    pub(crate) fn refusing(self, problem: Refused, fields: Fields) -> Self {
+        Self {
+            typed: Some(Typed::new(fields, Some(problem))),
+            ..self
+        }
+    }
+
+    /// The same, with a form that its page shows as it was typed.
+    pub(crate) fn showing(self, fields: Fields) -> Self {
+        Self {
+            typed: Some(Typed::new(fields, None)),
+            ..self
+        }
+    }
+
+    /// Why the form of this request was refused.
+    pub(crate) fn problem(&self) -> Option<&Problem> {
+        self.typed.as_ref()?.problem.as_deref()
+    }
+
     /// A page with its frame.
     pub(crate) fn page(&self, title: &str, content: &Markup) -> Response {
-        layout::page(self, title, None, content).into_response()
+        let page = layout::page(self, title, None, content);
+        layout::with_status(page, self.problem())
     }
 
     /// A page that follows the events of this path.
+    ///
+    /// With a form that is shown again it does not: nothing takes away what somebody typed.
     pub(crate) fn live_page(&self, title: &str, live: &str, content: &Markup) -> Response {
-        layout::page(self, title, Some(live), content).into_response()
+        let page = layout::page(self, title, self.typed.is_none().then_some(live), content);
+        layout::with_status(page, self.problem())
     }
 }
 
@@ -144,6 +173,7 @@ impl FromRequestParts<Arc<Console>> for Ui {
             who,
             here,
             now: (console.clock)(),
+            typed: None,
         })
     }
 }

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use maud::{Markup, PreEscaped, html};
-use slipway_domain::{ReleaseId, RolloutId, RolloutState, StepState, StorePath};
+use slipway_domain::calendar::Hold;
+use slipway_domain::{ReleaseId, ReleaseRef, RolloutId, RolloutRef, RolloutState, StepState, StorePath};
 use slipway_text::time::{instant, short_duration};
 use slipway_wire::release::{ReleaseLabel, short_rev};
 
@@ -46,8 +47,8 @@ impl Tone {
         match state {
             R::Succeeded => Self::Good,
             R::Staging | R::Rolling => Self::Busy,
-            R::PendingApproval | R::Paused => Self::Waits,
-            R::Reverting | R::Reverted => Self::Warn,
+            // They wait for a person.
+            R::PendingApproval | R::Paused | R::Reverting | R::Reverted => Self::Warn,
             R::Failed => Self::Bad,
             R::Aborted => Self::Idle,
         }
@@ -89,6 +90,15 @@ pub(crate) fn words(text: &str) -> String {
     slipway_text::plain(text)
 }
 
+/// What the API says: what stands between backticks is code.
+pub(crate) fn said(text: &str) -> Markup {
+    let text = words(text);
+    let parts: Vec<&str> = text.split('`').collect();
+    html! { @if parts.len().is_multiple_of(2) { (text) } @else {
+        @for (place, part) in parts.iter().enumerate() { @if !place.is_multiple_of(2) { code { (part) } } @else { (part) } }
+    } }
+}
+
 /// How long ago. The script counts it on.
 pub(crate) fn ago(now: DateTime<Utc>, at: DateTime<Utc>) -> Markup {
     let ahead = at > now;
@@ -102,6 +112,16 @@ pub(crate) fn ago(now: DateTime<Utc>, at: DateTime<Utc>) -> Markup {
 
 pub(crate) fn ago_opt(now: DateTime<Utc>, at: Option<DateTime<Utc>>) -> Markup {
     at.map_or_else(|| html! { span.faint { "never" } }, |at| ago(now, at))
+}
+
+/// For how long. The script counts it on.
+pub(crate) fn elapsed(now: DateTime<Utc>, since: DateTime<Utc>) -> Markup {
+    html! { time datetime=(since.to_rfc3339()) title={ "since " (instant(since)) } data-since { (short_duration(now - since)) } }
+}
+
+/// What a rollout waits for, after its name.
+pub(crate) fn hold(hold: &Hold) -> String {
+    words(&hold.words())
 }
 
 /// An instant, in UTC.
@@ -119,7 +139,7 @@ pub(crate) fn short(id: impl std::fmt::Display) -> Markup {
 
 /// A link to a release as people say it.
 pub(crate) fn release(id: ReleaseId, label: Option<&ReleaseLabel>) -> Markup {
-    html! { a href={ "/releases/" (id) } title=(id) {
+    html! { a href=(release_path(id, label)) title=(id) {
         @match label {
             Some(label) => (words(&label.to_string())),
             None => (short(id)),
@@ -127,9 +147,21 @@ pub(crate) fn release(id: ReleaseId, label: Option<&ReleaseLabel>) -> Markup {
     } }
 }
 
+/// The page of a release, by its number where it is known.
+pub(crate) fn release_path(id: ReleaseId, label: Option<&ReleaseLabel>) -> String {
+    let reference = label.map_or(ReleaseRef::Id(id), ReleaseLabel::reference);
+    format!("/releases/{reference}")
+}
+
+/// The page of a rollout, by its number where it is known.
+pub(crate) fn rollout_path(id: RolloutId, number: Option<u64>) -> String {
+    let reference = number.map_or(RolloutRef::Id(id), RolloutRef::Number);
+    format!("/rollouts/{reference}")
+}
+
 /// A link to a rollout as people say it.
 pub(crate) fn rollout(id: RolloutId, number: Option<u64>) -> Markup {
-    html! { a href={ "/rollouts/" (id) } title=(id) { (numbered(id, number)) } }
+    html! { a href=(rollout_path(id, number)) title=(id) { (numbered(id, number)) } }
 }
 
 /// `#34`, or the end of an id whose number is not known.

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod export;
+mod forms;
 mod subjects;
 
 use axum::body::Body;

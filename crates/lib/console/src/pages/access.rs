@@ -12,22 +12,26 @@ use slipway_domain::{EnvironmentRoles, Role, TokenLimits};
 use slipway_wire::access::{
     CreatePrincipal, CreateToken, LoginRequest, Principal, Token, TokenCreated, TokenSecret,
 };
-use slipway_wire::problem::Problem;
 use slipway_wire::route;
 
-use super::actions::{Action, action};
+use super::actions::{Action, action, nothing};
 use crate::api::{Answer, escape, invalid};
-use crate::form::{Fields, Sent, parse_each, words};
-use crate::layout;
+use crate::form::{self, Fields, Sent, parse_each, words};
 use crate::query::Query;
+use crate::table;
 use crate::ui::{Reply, Ui};
 use crate::view::{self, Tone};
 
+/// What may stand in the field for roles in single environments.
+const ROLES_EXAMPLE: &str = "staging=deployer prod=viewer";
+/// What an empty field for a limit means.
+const EMPTY_IS_ALL: &str = " (empty: all)";
+
 pub(super) async fn show(ui: Ui) -> Reply {
-    page(&ui, None).await
+    page(&ui).await
 }
 
-async fn page(ui: &Ui, refused: Option<&Problem>) -> Reply {
+async fn page(ui: &Ui) -> Reply {
     let people = match ui.api.list::<Principal>(&Query::of(route::PRINCIPALS)).await {
         Ok(people) => people,
         Err(refused) if refused.status == StatusCode::FORBIDDEN => Vec::new(),
@@ -36,7 +40,6 @@ async fn page(ui: &Ui, refused: Option<&Problem>) -> Reply {
     let lasting = Query::of(route::TOKENS).with("session", false).with("good", true);
     let tokens: Vec<Token> = ui.api.list(&lasting).await?;
     let content = html! {
-        (layout::alert(refused))
         h1 { "Access" }
         @if !people.is_empty() { section #people aria-labelledby="people-title" {
             h2 #people-title { "People and machines" }
@@ -50,26 +53,28 @@ async fn page(ui: &Ui, refused: Option<&Problem>) -> Reply {
         }
         p { a href="/sessions" { "Sessions of browsers" } }
     };
-    Ok(layout::with_status(ui.page("Access", &content), refused))
+    Ok(ui.page("Access", &content))
 }
 
 fn principals(ui: &Ui, people: &[Principal]) -> Markup {
-    html! { div.scroll { table {
-        thead { tr { th { "Name" } th { "Role" } th { "In single environments" } th { "Made" } th { } } }
-        tbody { @for person in people { tr {
-            th scope="row" { (person.name) @if person.disabled_at.is_some() { " " (view::badge(Tone::Idle, "disabled")) } }
-            td { (person.role) }
-            td { @for (environment, role) in &person.environment_roles.0 { (environment) ": " (role) " " } }
-            td { (view::ago(ui.now, person.created_at)) }
-            td { @if ui.role() == Role::Admin && person.disabled_at.is_none() && person.name.as_str() != ui.name() {
-                (action(ui, &Action { to: &format!("/access/people/{}", person.name), name: "Disable", what: "disable",
-                    meaning: "All its tokens stop working at once. It cannot be undone.", danger: true }, &html! {}))
-            } }
-        } } }
-    } } }
+    let may_disable = |person: &Principal| {
+        ui.role() == Role::Admin && person.disabled_at.is_none() && person.name.as_str() != ui.name()
+    };
+    let rows = people.iter().map(|person| [
+        html! { (person.name) @if person.disabled_at.is_some() { " " (view::badge(Tone::Idle, "disabled")) } },
+        html! { (person.role) },
+        html! { @for (environment, role) in &person.environment_roles.0 { (environment) ": " (role) " " } },
+        view::ago(ui.now, person.created_at),
+        html! { @if may_disable(person) {
+            (action(ui, &Action { to: &format!("/access/people/{}", person.name), name: "Disable", what: "disable",
+                meaning: "All its tokens stop working at once. It cannot be undone.", danger: true }, nothing))
+        } },
+    ]);
+    table::of(["Name", "Role", "In single environments", "Made", ""], rows)
 }
 
 fn new_principal(ui: &Ui) -> Markup {
+    let roles = [Role::Viewer, Role::Deployer, Role::Approver, Role::Admin].map(Role::as_str);
     action(
         ui,
         &Action {
@@ -79,38 +84,48 @@ fn new_principal(ui: &Ui) -> Markup {
             meaning: "A person or a machine. It can do nothing before it has a token.",
             danger: false,
         },
-        &html! {
-            label { "Name" input name="name" required; }
-            label { "Role" select name="role" { @for role in [Role::Viewer, Role::Deployer, Role::Approver, Role::Admin] { option { (role) } } } }
-            label { "Other roles in single environments" input name="roles" placeholder="staging=deployer prod=viewer"; }
+        |draft| {
+            html! {
+                (draft.text("name", "Name").required())
+                (draft.choice("role", "Role", "viewer", roles.map(|role| (role, role))))
+                (draft.text("environment_roles", "Other roles in single environments").example(ROLES_EXAMPLE))
+            }
         },
     )
 }
 
 fn token_table(ui: &Ui, tokens: &[Token]) -> Markup {
-    html! { @if tokens.is_empty() { p.empty { "None." } } @else { div.scroll { table {
-        thead { tr { th { "For" } th { "Whose" } th { "Limits" } th { "Made" } th { "Used" } th { "Ends" } th { } } }
-        tbody { @for token in tokens { tr {
-            th scope="row" { (view::words(&token.label)) }
-            td { @if let Some(name) = &token.principal { (name) } @if let Some(host) = &token.host { a href={ "/hosts/" (host) } { (host) } } }
-            td { (token.limits.words()) }
-            td { (view::ago(ui.now, token.created_at)) }
-            td { (view::ago_opt(ui.now, token.last_used_at)) }
-            td { @match (token.revoked_at, token.expires_at) {
-                (Some(at), _) => { "revoked " (view::ago(ui.now, at)) }
-                (None, Some(at)) => (view::ago(ui.now, at)),
-                (None, None) => { span.faint { "never" } }
-            } }
-            td { @if token.revoked_at.is_none() {
-                (action(ui, &Action { to: &format!("/access/tokens/{}", token.id), name: "Revoke", what: "revoke",
-                    meaning: "It and all that were made with it stop working at once.", danger: true }, &html! {}))
-            } }
-        } } }
-    } } } }
+    if tokens.is_empty() {
+        return html! { p.empty { "None." } };
+    }
+    let rows = tokens.iter().map(|token| [
+        html! { (view::words(&token.label)) },
+        html! { @if let Some(name) = &token.principal { (name) } @if let Some(host) = &token.host { a href={ "/hosts/" (host) } { (host) } } },
+        html! { (token.limits.words()) },
+        view::ago(ui.now, token.created_at),
+        view::ago_opt(ui.now, token.last_used_at),
+        html! { @match (token.revoked_at, token.expires_at) {
+            (Some(at), _) => { "revoked " (view::ago(ui.now, at)) }
+            (None, Some(at)) => (view::ago(ui.now, at)),
+            (None, None) => { span.faint { "never" } }
+        } },
+        html! { @if token.revoked_at.is_none() {
+            (action(ui, &Action { to: &format!("/access/tokens/{}", token.id), name: "Revoke", what: "revoke",
+                meaning: "It and all that were made with it stop working at once.", danger: true }, nothing))
+        } },
+    ]);
+    table::of(["For", "Whose", "Limits", "Made", "Used", "Ends", ""], rows)
 }
 
 /// A token that lasts is not made with the session alone: whoever finds a browser open must not leave with more.
 fn new_token(ui: &Ui, people: &[Principal]) -> Markup {
+    let others = people
+        .iter()
+        .filter(|person| person.disabled_at.is_none() && person.name.as_str() != ui.name());
+    let whose = std::iter::once(("", ui.name())).chain(others.map(|person| {
+        let name = person.name.as_str();
+        (name, name)
+    }));
     action(
         ui,
         &Action {
@@ -120,18 +135,18 @@ fn new_token(ui: &Ui, people: &[Principal]) -> Markup {
             meaning: "A token that outlasts this session is made with your own token, or with the password of admin. It ends with the token that makes it.",
             danger: false,
         },
-        &html! {
-            label { "For" input name="label" required maxlength="100" placeholder="CI of the shop"; }
-            @if ui.role() == Role::Admin { label { "Whose" select name="principal" {
-                option value="" { (ui.name()) }
-                @for person in people.iter().filter(|person| person.disabled_at.is_none() && person.name.as_str() != ui.name()) { option { (person.name) } }
-            } } }
-            label { "Days" input type="number" name="days" min="1" max="3650" value="90"; }
-            label { "Only these environments" input name="environments" placeholder="staging prod"; }
-            label { "Only these commands" input name="commands" placeholder="release start"; }
-            label { "Only these hosts" input name="hosts"; }
-            label { "Your token" input type="password" name="token" autocomplete="off"; }
-            label { "or the password of admin" input type="password" name="password" autocomplete="off"; }
+        |draft| {
+            html! {
+                (draft.text("label", "For").required().limit(100).example("CI of the shop"))
+                @if ui.role() == Role::Admin { (draft.choice("principal", "Whose", "", whose)) }
+                (draft.number("expires_in_days", "Days").hint(" (empty: as long as the token that makes it)").first("90"))
+                (draft.text("environments", "Only these environments").hint(EMPTY_IS_ALL).example("staging prod"))
+                (draft.text("commands", "Only these commands").hint(EMPTY_IS_ALL).example("release start"))
+                (draft.text("hosts", "Only these hosts").hint(EMPTY_IS_ALL).example("web-1 web-2"))
+                (form::account(ui.name()))
+                (draft.secret("token", "Your token"))
+                (draft.secret("password", "or the password of admin"))
+            }
         },
     )
 }
@@ -153,13 +168,15 @@ pub(super) async fn create_principal(Sent { ui, fields }: Sent) -> Reply {
         let new = CreatePrincipal {
             name: fields.parse("name", "The name")?,
             role: fields.parse("role", "The role")?,
-            environment_roles: roles(fields.text("roles"))?,
+            environment_roles: roles(fields.text("environment_roles"))
+                .map_err(|refused| refused.at("environment_roles"))?,
         };
         ui.api
             .post::<Principal>(route::PRINCIPALS, &new, fields.once())
             .await
     };
-    back(&ui, done.await.map(drop)).await
+    let done = done.await.map(drop);
+    back(ui, fields, done).await
 }
 
 fn roles(text: &str) -> Answer<EnvironmentRoles> {
@@ -180,20 +197,20 @@ fn roles(text: &str) -> Answer<EnvironmentRoles> {
     Ok(EnvironmentRoles(pairs.collect::<Answer<_>>()?))
 }
 
-pub(super) async fn disable_principal(Path(name): Path<String>, Sent { ui, .. }: Sent) -> Reply {
+pub(super) async fn disable_principal(Path(name): Path<String>, Sent { ui, fields }: Sent) -> Reply {
     let done = ui.api.delete(&route::fill(route::PRINCIPAL, escape(&name))).await;
-    back(&ui, done).await
+    back(ui, fields, done).await
 }
 
-pub(super) async fn revoke_token(Path(id): Path<String>, Sent { ui, .. }: Sent) -> Reply {
+pub(super) async fn revoke_token(Path(id): Path<String>, Sent { ui, fields }: Sent) -> Reply {
     let done = ui.api.delete(&route::fill(route::TOKEN, escape(&id))).await;
-    back(&ui, done).await
+    back(ui, fields, done).await
 }
 
-async fn back(ui: &Ui, done: Answer<()>) -> Reply {
+async fn back(ui: Ui, fields: Fields, done: Answer<()>) -> Reply {
     match done {
         Ok(()) => Ok(Redirect::to("/access").into_response()),
-        Err(refused) => page(ui, Some(&refused)).await,
+        Err(refused) => page(&ui.refusing(refused, fields)).await,
     }
 }
 
@@ -203,7 +220,7 @@ pub(super) async fn create_token(Sent { ui, fields }: Sent) -> Reply {
             let content = html! { h1 { "New token" } (shown_once(&made, "It is for whoever will use it.")) p { a href="/access" { "Back to access" } } };
             Ok(ui.page("New token", &content))
         }
-        Err(refused) => page(&ui, Some(&refused)).await,
+        Err(refused) => page(&ui.refusing(refused, fields)).await,
     }
 }
 
@@ -211,11 +228,11 @@ async fn make(ui: &Ui, fields: &Fields) -> Answer<TokenCreated> {
     let wish = CreateToken {
         principal: fields.parse_filled("principal", "The principal")?,
         label: fields.text("label").to_owned(),
-        expires_in_days: fields.parse_filled("days", "The days")?,
+        expires_in_days: fields.parse_filled("expires_in_days", "The days")?,
         limits: TokenLimits {
-            environments: names(fields.text("environments"), "the environment")?,
-            commands: names(fields.text("commands"), "the command")?,
-            hosts: names(fields.text("hosts"), "the host")?,
+            environments: names(fields, "environments", "the environment")?,
+            commands: names(fields, "commands", "the command")?,
+            hosts: names(fields, "hosts", "the host")?,
         },
         session: false,
     };
@@ -230,15 +247,32 @@ async fn make(ui: &Ui, fields: &Fields) -> Answer<TokenCreated> {
         };
         return ui.api.post(route::LOGIN, &login, None).await;
     }
+    if fields.text("token").is_empty() {
+        let said = "A token that outlasts this session is made with your own token, or with the password of admin; give one of them";
+        return Err(invalid(said).at("token"));
+    }
     let token = TokenSecret::new(fields.text("token").to_owned());
-    ui.api
-        .with_token(token)
-        .post(route::TOKENS, &wish, fields.once())
-        .await
+    let api = ui.api.with_token(token);
+    let made = api.post(route::TOKENS, &wish, fields.once()).await;
+    made.map_err(|refused| refused.of_a_token("token"))
 }
 
 /// The names of a limit; without any there is none.
-fn names<T: FromStr<Err: Display> + Ord>(text: &str, what: &str) -> Answer<Option<BTreeSet<T>>> {
-    let names: BTreeSet<T> = parse_each(words(text), what)?;
+fn names<T>(fields: &Fields, name: &str, what: &str) -> Answer<Option<BTreeSet<T>>>
+where
+    T: FromStr<Err: Display> + Ord,
+{
+    let names: BTreeSet<T> =
+        parse_each(words(fields.text(name)), what).map_err(|refused| refused.at(name))?;
     Ok((!names.is_empty()).then_some(names))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_roles_is_one() {
+        assert_eq!(roles(ROLES_EXAMPLE).unwrap().0.len(), 2);
+    }
 }

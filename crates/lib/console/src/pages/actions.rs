@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use crate::api::{Refused, invalid};
+use crate::draft::Draft;
 use crate::form;
 use crate::ui::Ui;
 use crate::view;
@@ -21,11 +22,17 @@ pub(super) struct Action<'a> {
     pub(super) danger: bool,
 }
 
-/// The button, with the fields of its form.
-pub(super) fn action(ui: &Ui, action: &Action<'_>, fields: &Markup) -> Markup {
+/// The button, with the fields of its form. The fold is open when the form came back.
+pub(super) fn action(ui: &Ui, action: &Action<'_>, fields: impl FnOnce(Draft<'_>) -> Markup) -> Markup {
+    let draft = Draft::of(ui, action.to, action.what);
+    fold(ui, action, draft.is_typed(), &fields(draft))
+}
+
+/// The same with the fold open or closed.
+pub(super) fn fold(ui: &Ui, action: &Action<'_>, is_open: bool, fields: &Markup) -> Markup {
     let class = if action.danger { "danger" } else { "primary" };
     html! {
-        details.action name="action" data-keep=(format!("{}{}", action.to, action.what)) {
+        details.action name="action" data-keep=(format!("{}{}", action.to, action.what)) open[is_open] {
             summary class=(class) { (action.name) "…" }
             form method="post" action=(action.to) {
                 (form::hidden(ui))
@@ -38,18 +45,15 @@ pub(super) fn action(ui: &Ui, action: &Action<'_>, fields: &Markup) -> Markup {
     }
 }
 
+/// A form that asks for nothing more.
+pub(super) fn nothing(_: Draft<'_>) -> Markup {
+    Markup::default()
+}
+
 /// A form that asks for what no page offers.
 pub(super) fn unknown(what: &str) -> Refused {
     invalid(format!(
         "`{}` is nothing that this page does; load it again",
         view::words(what)
     ))
-}
-
-/// The field for why something is done.
-pub(super) fn reason(required: bool) -> Markup {
-    html! {
-        label { "Reason" @if !required { span.faint { " (for the audit log)" } }
-            input name="reason" maxlength="2000" required[required]; }
-    }
 }

@@ -13,6 +13,7 @@ use slipway_wire::route;
 
 use crate::form::{self, Fields, Sent};
 use crate::query::Query;
+use crate::table;
 use crate::ui::{Reply, Ui};
 use crate::view::{self, Tone};
 
@@ -23,7 +24,7 @@ const FILTERS: [(&str, &str, &str); 4] = [
     ("kind", "Kind", "rollout.state, token"),
     ("actor", "Who", "a name"),
     ("host", "Host", "web-1"),
-    ("rollout", "Rollout", "its id"),
+    ("rollout", "Rollout", "34, latest@prod"),
 ];
 
 pub(super) async fn show(ui: Ui, query: Fields) -> Reply {
@@ -83,19 +84,24 @@ fn verdict(report: Option<&AuditReport>) -> Markup {
 
 /// Events as a table.
 pub(super) fn table(ui: &Ui, events: &[Event]) -> Markup {
-    html! { @if !events.is_empty() { div.scroll { table.events {
-        thead { tr { th { "No." } th { "When" } th { "Who" } th { "What" } th { "About" } th { "Why" } } }
-        tbody { @for event in events { tr {
-            td { (event.number) }
-            td { (view::ago(ui.now, event.at)) }
-            td { @match event.event.actor.name() { "" => { span.faint { (event.event.actor.kind()) } }, name => (view::words(name)) } }
-            td { code { (view::words(&event.event.kind)) }
-                @if let (Some(from), Some(to)) = (&event.event.from, &event.event.to) { " " span.faint { (view::spaced(from)) " → " } (view::spaced(to)) } }
-            td { @if let Some(host) = &event.host_name { a href={ "/hosts/" (host) } { (host) } " " }
-                @if let Some(rollout) = event.event.rollout { a href={ "/rollouts/" (rollout) } { "rollout " (view::short(rollout)) } } }
-            td.why { (view::words(event.event.cause_text())) }
-        } } }
-    } } } }
+    let rows = events.iter().map(|event| {
+        let of = &event.event;
+        [
+            html! { (event.number) },
+            view::ago(ui.now, event.at),
+            html! { @match of.actor.name() { "" => { span.faint { (of.actor.kind()) } }, name => (view::words(name)) } },
+            html! {
+                code { (view::words(&of.kind)) }
+                @if let (Some(from), Some(to)) = (&of.from, &of.to) { " " span.faint { (view::spaced(from)) " → " } (view::spaced(to)) }
+            },
+            html! {
+                @if let Some(host) = &event.host_name { a href={ "/hosts/" (host) } { (host) } " " }
+                @if let Some(rollout) = of.rollout { "rollout " (view::rollout(rollout, event.rollout_number)) }
+            },
+            html! { (view::words(of.cause_text())) },
+        ]
+    });
+    html! { @if !events.is_empty() { (table::of(["No.", "When", "Who", "What", "About", "Why"], rows)) } }
 }
 
 /// Checks the whole log.

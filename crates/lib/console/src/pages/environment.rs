@@ -8,28 +8,35 @@ use slipway_domain::strategy::strict;
 use slipway_domain::{EnvironmentName, Freeze, Role, Strategy, Window};
 use slipway_wire::fleet::{CreateEnvironment, CreateFreeze, Environment, Host, UpdateEnvironment};
 use slipway_wire::page::Page;
-use slipway_wire::problem::Problem;
 use slipway_wire::rollout::RolloutSummary;
 use slipway_wire::route;
 
-use super::actions::{Action, action, reason, unknown};
+use super::actions::{Action, action, nothing, unknown};
 use super::hosts::Filter;
-use super::{fleet, rollouts, standing};
+use super::{fleet, host, rollouts, standing};
 use crate::api::{Answer, escape, invalid};
-use crate::form::{Sent, parse_each};
-use crate::layout;
+use crate::draft::Draft;
+use crate::form::{Fields, Sent, parse_each};
+use crate::query::Query;
+use crate::table;
 use crate::ui::{Reply, Ui};
 use crate::view::{self, Tone};
 
+/// What may stand in the field for windows.
+const WINDOW_EXAMPLE: &str = "mon-fri 09:00-17:00 Europe/Berlin";
+/// What else an environment may allow.
+const RELATED: &str =
+    "A principal may approve a rollout of one that it made, or that made it or one of its tokens";
+
 pub(super) async fn show(ui: Ui, Path(name): Path<String>) -> Reply {
-    page(&ui, &name, None).await
+    page(&ui, &name).await
 }
 
 fn path_of(name: &str) -> String {
     route::fill(route::ENVIRONMENT, escape(name))
 }
 
-async fn page(ui: &Ui, name: &str, refused: Option<&Problem>) -> Reply {
+async fn page(ui: &Ui, name: &str) -> Reply {
     let environment: Environment = ui.api.get(&path_of(name)).await?;
     let rollouts = rollouts::newest_of(&environment.name);
     let hosts = fleet::hosts_of(&environment.name);
@@ -39,13 +46,14 @@ async fn page(ui: &Ui, name: &str, refused: Option<&Problem>) -> Reply {
     );
     let (hosts, rollouts) = (hosts?, rollouts?);
     let content = html! {
-        (layout::alert(refused))
         p.crumbs { a href="/" { "Fleet" } }
         h1 { (environment.name) }
+        @if let Some(release) = &environment.release { p.lead { "Runs release " (view::release(release.id, Some(release))) } }
         section #health aria-label="Hosts at a glance" {
             (standing::health(&hosts.iter()))
             (standing::tiles(&hosts))
-            p { a href={ "/?environment=" (environment.name) "#hosts" } { "All hosts of " (environment.name) " as a table" } }
+            p { a href=(Query::of("/hosts").with("environment", &environment.name)) { "All hosts of " (environment.name) " as a table" } }
+            @if ui.role() == Role::Admin { p { (host::new_link(Some(&environment.name))) } }
         }
         section #rollouts aria-labelledby="rollouts-title" {
             h2 #rollouts-title { "Rollouts" }
@@ -63,16 +71,14 @@ async fn page(ui: &Ui, name: &str, refused: Option<&Problem>) -> Reply {
             @if ui.role() == Role::Admin { (edit(ui, &environment)) }
         }
     };
-    let response = ui.live_page(environment.name.as_str(), "/live", &content);
-    Ok(layout::with_status(response, refused))
+    Ok(ui.live_page(environment.name.as_str(), "/live", &content))
 }
 
 fn times(ui: &Ui, environment: &Environment) -> Markup {
     let to = format!("/environments/{}/freezes", environment.name);
     html! {
         @match &environment.hold {
-            Some(hold) => p { (view::badge(Tone::Waits, "holds")) " " (view::words(&hold.why))
-                @if let Some(until) = hold.until { ", until " (view::at(until)) } },
+            Some(hold) => p { (view::badge(Tone::Waits, "holds")) " A rollout " (view::hold(hold)) "." },
             None => p { (view::badge(Tone::Good, "open")) " Rollouts may begin now." },
         }
         @if !environment.windows.is_empty() {
@@ -81,36 +87,36 @@ fn times(ui: &Ui, environment: &Environment) -> Markup {
         }
         @if !environment.freezes.is_empty() {
             h3 { "Freezes" }
-            div.scroll { table {
-                thead { tr { th { "From" } th { "Until" } th { "By" } th { "Why" } th { } } }
-                tbody { @for freeze in &environment.freezes { (freeze_row(ui, environment, freeze)) } }
-            } }
+            (table::of(["From", "Until", "By", "Why", ""], environment.freezes.iter().map(|freeze| freeze_row(ui, environment, freeze))))
         }
         @if ui.role_in(&environment.name) >= Role::Approver {
-            (action(ui, &Action { to: &to, name: "Freeze", what: "freeze", meaning: "Rollouts of this environment begin nothing until then. Hosts under way finish.", danger: false }, &html! {
-                label { "Until (UTC)" input type="datetime-local" name="until" required; }
-                (reason(true))
+            (action(ui, &Action { to: &to, name: "Freeze", what: "freeze", meaning: "Rollouts of this environment begin nothing until then. Hosts under way finish.", danger: false }, |draft| html! {
+                (draft.instant("from", "From (UTC)").hint(" (empty: now)"))
+                (draft.instant("until", "Until (UTC)").required())
+                (draft.reason(true))
             }))
         }
     }
 }
 
-fn freeze_row(ui: &Ui, environment: &Environment, freeze: &Freeze) -> Markup {
-    let to = format!("/environments/{}/thaw", environment.name);
-    html! { tr {
-        td { (view::at(freeze.from)) } td { (view::at(freeze.until)) } td { (freeze.by) } td { (view::words(&freeze.reason)) }
-        td { @if ui.role_in(&environment.name) >= Role::Approver {
-            (action(ui, &Action { to: &to, name: "End", what: "thaw", meaning: "Rollouts may go on at once.", danger: false },
-                &html! { input type="hidden" name="id" value=(freeze.id); }))
-        } }
-    } }
+fn freeze_row(ui: &Ui, environment: &Environment, freeze: &Freeze) -> [Markup; 5] {
+    let to = format!("/environments/{}/freezes/{}", environment.name, freeze.id);
+    [
+        view::at(freeze.from),
+        view::at(freeze.until),
+        html! { (freeze.by) },
+        html! { (view::words(&freeze.reason)) },
+        html! { @if ui.role_in(&environment.name) >= Role::Approver {
+            (action(ui, &Action { to: &to, name: "End", what: "thaw", meaning: "Rollouts may go on at once.", danger: false }, nothing))
+        } },
+    ]
 }
 
 fn rules(environment: &Environment) -> Markup {
     html! { ul {
         li { @if environment.approval_required { "Somebody other than its author approves each rollout, with its plan." } @else { "No approval is asked for." } }
         @if environment.own_strategy_allowed { li { "A rollout may bring a strategy of its own." } }
-        @if environment.related_approval_allowed { li { "A principal may approve a rollout of one that it made." } }
+        @if environment.related_approval_allowed { li { (RELATED) "." } }
     } }
 }
 
@@ -146,29 +152,34 @@ pub(super) fn strategy(strategy: &Strategy) -> Markup {
 fn edit(ui: &Ui, environment: &Environment) -> Markup {
     let to = format!("/environments/{}", environment.name);
     html! {
-        (action(ui, &Action { to: &to, name: "Change", what: "update", meaning: "It holds for rollouts that are started from then on.", danger: false }, &html! {
-            (settings(Some(environment)))
+        (action(ui, &Action { to: &to, name: "Change", what: "update", meaning: "It holds for rollouts that are started from then on.", danger: false }, |draft| {
+            settings(draft, Some(environment))
         }))
-        (action(ui, &Action { to: &to, name: "Delete", what: "delete", meaning: "Only an environment without hosts can be deleted. Its history stays.", danger: true }, &html! {
-            label { "Type its name" input name="confirm" required autocomplete="off"; }
+        (action(ui, &Action { to: &to, name: "Delete", what: "delete", meaning: "Only an environment without hosts can be deleted. Its history stays.", danger: true }, |draft| html! {
+            (draft.text("confirm", "Type its name").required().complete("off"))
         }))
     }
 }
 
 /// The fields of an environment.
-fn settings(of: Option<&Environment>) -> Markup {
+fn settings(draft: Draft<'_>, of: Option<&Environment>) -> Markup {
     let strategy = of
         .map(|environment| environment.strategy.clone())
         .unwrap_or_default();
     let windows: Vec<String> = of
         .map(|of| of.windows.iter().map(ToString::to_string).collect())
         .unwrap_or_default();
+    let is_on = |rule: fn(&Environment) -> bool| of.is_some_and(rule);
+    let (windows, strategy) = (
+        windows.join("\n"),
+        serde_json::to_string_pretty(&strategy).unwrap_or_default(),
+    );
     html! {
-        label.check { input type="checkbox" name="approval" checked[of.is_some_and(|of| of.approval_required)]; "Somebody else approves each rollout" }
-        label.check { input type="checkbox" name="own_strategy" checked[of.is_some_and(|of| of.own_strategy_allowed)]; "A rollout may bring its own strategy" }
-        label.check { input type="checkbox" name="related" checked[of.is_some_and(|of| of.related_approval_allowed)]; "A principal may approve a rollout of one that it made" }
-        label { "Windows, one a line" textarea name="windows" rows="3" placeholder="Mon..Fri 09:00-17:00 Europe/Berlin" { (windows.join("\n")) } }
-        label { "Strategy, as JSON" textarea.code name="strategy" rows="12" spellcheck="false" { (serde_json::to_string_pretty(&strategy).unwrap_or_default()) } }
+        (draft.check("approval", "Somebody else approves each rollout", is_on(|of| of.approval_required)))
+        (draft.check("own_strategy", "A rollout may bring its own strategy", is_on(|of| of.own_strategy_allowed)))
+        (draft.check("related", RELATED, is_on(|of| of.related_approval_allowed)))
+        (draft.lines("windows", "Windows, one a line", 3).example(WINDOW_EXAMPLE).first(&windows))
+        (draft.lines("strategy", "Strategy, as JSON", 12).first(&strategy))
     }
 }
 
@@ -183,7 +194,7 @@ pub(super) fn new_form(ui: &Ui) -> Markup {
             meaning: "A group of hosts that a release is rolled out to.",
             danger: false,
         },
-        &html! { label { "Name" input name="name" required; } (settings(None)) },
+        |draft| html! { (draft.text("name", "Name").required()) (settings(draft, None)) },
     )
 }
 
@@ -203,7 +214,7 @@ pub(super) async fn create(Sent { ui, fields }: Sent) -> Reply {
     };
     match made.await {
         Ok(made) => Ok(Redirect::to(&format!("/environments/{}", made.name)).into_response()),
-        Err(refused) => fleet::fleet(&ui, &Filter::default(), Some(&refused)).await,
+        Err(refused) => fleet::fleet(&ui.refusing(refused, fields), &Filter::default()).await,
     }
 }
 
@@ -225,55 +236,57 @@ pub(super) async fn update(Path(name): Path<String>, Sent { ui, fields }: Sent) 
                 ui.api.delete(&path_of(&name)).await?;
                 Ok("/".to_owned())
             }
-            "delete" => Err(invalid(format!("type {name} to delete it"))),
+            "delete" => Err(invalid(format!("type {name} to delete it")).at("confirm")),
             other => Err(unknown(other)),
         }
     };
     match done.await {
         Ok(to) => Ok(Redirect::to(&to).into_response()),
-        Err(refused) => page(&ui, &name, Some(&refused)).await,
+        Err(refused) => page(&ui.refusing(refused, fields), &name).await,
     }
 }
 
 pub(super) async fn freeze(Path(name): Path<String>, Sent { ui, fields }: Sent) -> Reply {
     let done = async {
         let new = CreateFreeze {
-            from: None,
-            until: read_instant(fields.text("until"))?,
+            from: read_instant(&fields, "from")?,
+            until: read_instant(&fields, "until")?
+                .ok_or_else(|| invalid("say until when, in UTC").at("until"))?,
             reason: fields.text("reason").to_owned(),
         };
         let to = route::fill(route::ENVIRONMENT_FREEZES, escape(&name));
         ui.api.post::<Freeze>(&to, &new, fields.once()).await
     };
-    answer(&ui, &name, done.await.map(drop)).await
+    let done = done.await.map(drop);
+    answer(ui, fields, &name, done).await
 }
 
-pub(super) async fn thaw(Path(name): Path<String>, Sent { ui, fields }: Sent) -> Reply {
-    let done = ui
-        .api
-        .delete(&route::fill(route::FREEZE, escape(fields.text("id"))))
-        .await;
-    answer(&ui, &name, done).await
+pub(super) async fn thaw(Path((name, freeze)): Path<(String, String)>, Sent { ui, fields }: Sent) -> Reply {
+    let done = ui.api.delete(&route::fill(route::FREEZE, escape(&freeze))).await;
+    answer(ui, fields, &name, done).await
 }
 
-async fn answer(ui: &Ui, name: &str, done: Answer<()>) -> Reply {
+async fn answer(ui: Ui, fields: Fields, name: &str, done: Answer<()>) -> Reply {
     match done {
         Ok(()) => Ok(Redirect::to(&format!("/environments/{}#times", escape(name))).into_response()),
-        Err(refused) => page(ui, name, Some(&refused)).await,
+        Err(refused) => page(&ui.refusing(refused, fields), name).await,
     }
 }
 
 /// An instant of a field for date and time, which has no zone: the page says that it is UTC.
-pub(super) fn read_instant(text: &str) -> Answer<DateTime<Utc>> {
-    ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
-        .iter()
-        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
-        .map(|at| at.and_utc())
-        .ok_or_else(|| {
-            invalid(format!(
-                "`{text}` is no instant; write it as 2026-12-24T18:00, in UTC"
-            ))
-        })
+pub(super) fn read_instant(fields: &Fields, name: &str) -> Answer<Option<DateTime<Utc>>> {
+    let Some(text) = fields.filled(name) else {
+        return Ok(None);
+    };
+    let mut forms = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"].iter();
+    let read = forms.find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
+    let at = read.ok_or_else(|| {
+        invalid(format!(
+            "`{text}` is no instant; write it as 2026-12-24T18:00, in UTC"
+        ))
+        .at(name)
+    })?;
+    Ok(Some(at.and_utc()))
 }
 
 fn read_strategy(text: &str) -> Answer<Strategy> {
@@ -281,15 +294,27 @@ fn read_strategy(text: &str) -> Answer<Strategy> {
         return Ok(Strategy::default());
     }
     let mut reader = serde_json::Deserializer::from_str(text);
-    strict::deserialize(&mut reader).map_err(|error| invalid(format!("the strategy cannot be read: {error}")))
+    strict::deserialize(&mut reader)
+        .map_err(|error| invalid(format!("the strategy cannot be read: {error}")).at("strategy"))
 }
 
 fn read_windows(text: &str) -> Answer<Vec<Window>> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    parse_each(lines, "the window")
+    parse_each(lines, "the window").map_err(|refused| refused.at("windows"))
 }
 
 /// A link to an environment.
 pub(super) fn link(name: &EnvironmentName) -> Markup {
     html! { a href={ "/environments/" (name) } { (name) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_a_window_is_one() {
+        let read = read_windows(WINDOW_EXAMPLE).unwrap();
+        assert_eq!(read.first().unwrap().to_string(), WINDOW_EXAMPLE);
+    }
 }

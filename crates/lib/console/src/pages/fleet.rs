@@ -6,16 +6,14 @@ use slipway_domain::{EnvironmentName, Role, RolloutState};
 use slipway_text::number::count;
 use slipway_wire::fleet::{Environment, Host};
 use slipway_wire::page::Page;
-use slipway_wire::problem::Problem;
 use slipway_wire::rollout::RolloutSummary;
 use slipway_wire::route;
 
-use super::environment;
 use super::hosts::{self, Filter};
 use super::standing::{self, Standing};
+use super::{environment, host};
 use crate::api::Answer;
 use crate::form::Fields;
-use crate::layout;
 use crate::query::Query;
 use crate::ui::{Reply, Ui};
 use crate::view::{self, Tone};
@@ -53,16 +51,15 @@ async fn newest_rollouts(ui: &Ui, limit: u32) -> Answer<Vec<RolloutSummary>> {
 }
 
 pub(super) async fn show(ui: Ui, query: Fields) -> Reply {
-    fleet(&ui, &Filter::of(&query), None).await
+    fleet(&ui, &Filter::of(&query)).await
 }
 
-/// The first page, with what was refused on it.
-pub(super) async fn fleet(ui: &Ui, filter: &Filter, refused: Option<&Problem>) -> Reply {
+/// The first page.
+pub(super) async fn fleet(ui: &Ui, filter: &Filter) -> Reply {
     let environments: Vec<Environment> = ui.api.list(&Query::of(route::ENVIRONMENTS)).await?;
     let (hosts, rollouts) = tokio::join!(all_hosts(ui, &environments), newest_rollouts(ui, 100));
     let (hosts, rollouts) = (hosts?, rollouts?);
     let content = html! {
-        (layout::alert(refused))
         h1 { "Fleet" }
         (attention(ui, &hosts, &rollouts))
         section aria-label="Environments" #environments {
@@ -76,14 +73,12 @@ pub(super) async fn fleet(ui: &Ui, filter: &Filter, refused: Option<&Problem>) -
         }
         section aria-labelledby="hosts-title" #hosts {
             h2 #hosts-title { "Hosts" }
+            @if ui.role() == Role::Admin && !environments.is_empty() { p { (host::new_link(None)) } }
             (filter.form("/", &environments))
             (hosts::table(ui, "/", filter, &hosts))
         }
     };
-    Ok(layout::with_status(
-        ui.live_page("Fleet", "/live", &content),
-        refused,
-    ))
+    Ok(ui.live_page("Fleet", "/live", &content))
 }
 
 /// What asks for a person.
@@ -106,15 +101,15 @@ fn attention(ui: &Ui, hosts: &[Host], rollouts: &[RolloutSummary]) -> Markup {
             } @else {
                 ul {
                     @for rollout in &waiting {
-                        li { a href={ "/rollouts/" (rollout.id) } {
-                            (view::rollout_state(rollout.state)) " " (rollout.environment) ": "
-                            @if rollout.state == R::PendingApproval { "a rollout of " (rollout.author) " waits for an approval" }
-                            @else { "a rollout is paused" }
+                        li { a href=(view::rollout_path(rollout.id, rollout.number)) {
+                            (view::rollout_state(rollout.state)) " "
+                            span { (rollout.environment) ": rollout " (view::numbered(rollout.id, rollout.number)) " of " (view::words(&rollout.release_words()))
+                                @if rollout.state == R::PendingApproval { ", started by " (rollout.author) } }
                         } " " (view::ago(ui.now, rollout.since)) }
                     }
                     @for (standing, n) in &counts {
                         li { a href={ (Query::of("/").with("show", standing.name())) "#hosts" } {
-                            (standing.badge()) " " (count(*n, "host"))
+                            (standing.badge()) " " span { (count(*n, "host")) }
                         } }
                     }
                 }
@@ -136,7 +131,7 @@ fn card(ui: &Ui, environment: &Environment, hosts: &[Host], rollouts: &[RolloutS
             }
             (standing::health(&hosts))
             @if let Some(hold) = &environment.hold {
-                p { (view::badge(Tone::Waits, "holds")) " " (view::words(&hold.why)) }
+                p { (view::badge(Tone::Waits, "holds")) " A rollout " (view::hold(hold)) "." }
             }
             @if let Some(rollout) = newest {
                 p.last { (view::rollout_state(rollout.state)) " " "rollout " (view::rollout(rollout.id, rollout.number))

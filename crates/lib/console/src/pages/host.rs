@@ -7,38 +7,41 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use maud::{Markup, html};
 use slipway_domain::digest::Digest;
-use slipway_domain::{HostName, Role};
+use slipway_domain::{EnvironmentName, HostName, Role};
 use slipway_wire::access::TokenCreated;
 use slipway_wire::audit::Event;
 use slipway_wire::fleet::{
     AdoptHost, CreateHost, Environment, Host, HostCreated, HostDrift, RestoreHost, UpdateHost,
 };
 use slipway_wire::page::Page;
-use slipway_wire::problem::Problem;
 use slipway_wire::route;
 
 use super::access::shown_once;
-use super::actions::{Action, action, reason, unknown};
-use super::hosts::Filter;
+use super::actions::{Action, action, fold, nothing, unknown};
 use super::standing::Standing;
-use super::{audit, fleet, hosts};
+use super::{audit, hosts};
 use crate::api::{Answer, Refused, escape, invalid};
-use crate::form::Sent;
-use crate::layout;
+use crate::draft::Draft;
+use crate::form::{Fields, Sent};
 use crate::query::Query;
+use crate::table;
 use crate::ui::{Reply, Ui};
 use crate::view::{self, Tone};
 
+/// What may stand in the field for labels.
+const LABELS_EXAMPLE: &str = "role=web zone=a";
+
 pub(super) async fn show(ui: Ui, Path(name): Path<String>) -> Reply {
-    page(&ui, &name, None).await
+    page(&ui, &name).await
 }
 
 fn path_of(name: &str) -> String {
     route::fill(route::HOST, escape(name))
 }
 
-async fn page(ui: &Ui, name: &str, refused: Option<&Problem>) -> Reply {
+async fn page(ui: &Ui, name: &str) -> Reply {
     let host: Host = ui.api.get(&path_of(name)).await?;
+    let environments: Vec<Environment> = ui.api.list(&Query::of(route::ENVIRONMENTS)).await?;
     let events = Query::of(route::EVENTS)
         .with("newest_first", true)
         .with("host", &host.name)
@@ -50,14 +53,13 @@ async fn page(ui: &Ui, name: &str, refused: Option<&Problem>) -> Reply {
         Err(refused) => return Err(refused.into()),
     };
     let content = html! {
-        (layout::alert(refused))
         p.crumbs { a href="/" { "Fleet" } " / " a href={ "/environments/" (host.environment) } { (host.environment) } }
         h1 { (host.name) " " (Standing::of(&host).badge()) }
         (trouble(&host))
         section #facts aria-label="What it is" { (facts(ui, &host)) }
         @if let Some(drift) = &host.drift { (drifts(ui, &host, drift)) }
         (report(&host))
-        section #actions aria-label="What can be done" { (actions(ui, &host)) }
+        section #actions aria-label="What can be done" { (actions(ui, &host, &environments)) }
         @if let Some(events) = &events {
             section #history aria-labelledby="history-title" {
                 h2 #history-title { "History" }
@@ -66,10 +68,7 @@ async fn page(ui: &Ui, name: &str, refused: Option<&Problem>) -> Reply {
             }
         }
     };
-    Ok(layout::with_status(
-        ui.live_page(host.name.as_str(), "/live", &content),
-        refused,
-    ))
+    Ok(ui.live_page(host.name.as_str(), "/live", &content))
 }
 
 fn trouble(host: &Host) -> Markup {
@@ -95,7 +94,7 @@ fn facts(ui: &Ui, host: &Host) -> Markup {
             dt { "Last seen" } dd { (view::ago_opt(ui.now, host.last_seen_at)) }
             @if let Some(step) = &host.step {
                 dt { "Newest rollout" }
-                dd { (view::step_state(step.state)) " in " a href={ "/rollouts/" (step.rollout) } { "rollout " (view::short(step.rollout)) }
+                dd { (view::step_state(step.state)) " in rollout " (view::rollout(step.rollout, step.rollout_number))
                     @if let Some(reason) = &step.reason { ": " (view::words(reason)) } }
             }
             dt { "Agent" } dd { (view::words(host.agent_version.as_deref().unwrap_or("unknown"))) }
@@ -128,65 +127,99 @@ fn drifts(ui: &Ui, host: &Host, drift: &HostDrift) -> Markup {
     html! {
         section #drift aria-labelledby="drift-title" {
             h2 #drift-title { "Drift" }
-            div.scroll { table {
-                thead { tr { th { "What" } th { "Expected" } th { "Found" } th { "Since" } } }
-                tbody { @for item in &drift.items { tr {
-                    td { (view::badge(Tone::Warn, item.kind.words())) }
-                    td { (view::store_path(&item.expected)) }
-                    td { (view::store_path(&item.found)) }
-                    td { (view::ago(ui.now, item.since)) }
-                } } }
-            } }
+            (table::of(["What", "Expected", "Found", "Since"], drift.items.iter().map(|item| [
+                view::badge(Tone::Warn, item.kind.words()),
+                view::store_path(&item.expected),
+                view::store_path(&item.found),
+                view::ago(ui.now, item.since),
+            ])))
             @if ui.role_in(&host.environment) >= Role::Deployer {
                 (action(ui, &Action {
                     to: &format!("/hosts/{}", host.name), name: "Accept this drift", what: "adopt",
                     meaning: "What was found is expected from now on. Drift that comes later is reported again.", danger: false,
-                }, &html! { input type="hidden" name="drift" value=(drift.digest); (reason(true)) }))
+                }, |draft| html! { input type="hidden" name="drift" value=(drift.digest); (draft.reason(true)) }))
             }
         }
     }
 }
 
-fn actions(ui: &Ui, host: &Host) -> Markup {
+fn actions(ui: &Ui, host: &Host, environments: &[Environment]) -> Markup {
     let to = format!("/hosts/{}", host.name);
     let may = ui.role_in(&host.environment) == Role::Admin;
+    let others: Vec<&str> = environments
+        .iter()
+        .map(|environment| environment.name.as_str())
+        .filter(|name| *name != host.environment.as_str())
+        .collect();
     html! {
+        @if host.retired_at.is_none() && ui.role_in(&host.environment) >= Role::Deployer {
+            (reboot(host))
+        }
         @if may && host.retired_at.is_some() {
-            (action(ui, &Action { to: &to, name: "Take back", what: "restore", meaning: "The host gets a new token, which is shown once.", danger: false }, &html! {}))
+            (action(ui, &Action { to: &to, name: "Take back", what: "restore", meaning: "The host gets a new token, which is shown once.", danger: false }, nothing))
         } @else if may {
-            (action(ui, &Action { to: &to, name: "Set a label", what: "label", meaning: "Strategies and filters name hosts by their labels. An empty value takes the label away.", danger: false }, &html! {
-                label { "Name" input name="label" required; } label { "Value" input name="value"; }
+            (action(ui, &Action { to: &to, name: "Set a label", what: "label", meaning: "Strategies and filters name hosts by their labels. An empty value takes the label away.", danger: false }, |draft| html! {
+                (draft.text("label", "Name").required())
+                (draft.text("value", "Value"))
             }))
-            (action(ui, &Action { to: &to, name: "Make a new token", what: "token", meaning: "Its agent needs the new one: the old ones stop working at once.", danger: true }, &html! {}))
-            (action(ui, &Action { to: &to, name: "Retire", what: "retire", meaning: "The host leaves its environment and its tokens stop working. Its history stays.", danger: true }, &html! {
-                label { "Type the host's name" input name="confirm" required autocomplete="off"; }
+            @if let Some(first) = others.first() {
+                (action(ui, &Action { to: &to, name: "Move", what: "move", meaning: "It belongs to another environment from then on, and runs what it runs until a rollout of that one.", danger: false }, |draft| {
+                    draft.choice("environment", "To", first, others.iter().map(|name| (name, name)))
+                }))
+            }
+            (action(ui, &Action { to: &to, name: "Make a new token", what: "token", meaning: "Its agent needs the new one: the old ones stop working at once.", danger: true }, nothing))
+            (action(ui, &Action { to: &to, name: "Retire", what: "retire", meaning: "The host leaves its environment and its tokens stop working. Its history stays.", danger: true }, |draft| html! {
+                (draft.text("confirm", "Type the host's name").required().complete("off"))
             }))
         }
     }
 }
 
-/// The form for a new host.
-pub(super) fn new_form(ui: &Ui, environments: &[Environment]) -> Markup {
-    html! {
-        section { (action(ui, &Action { to: "/hosts", name: "New host", what: "create", meaning: "Its agent gets a token, which is shown once.", danger: false }, &html! {
-            label { "Name" input name="name" required; }
-            label { "Environment" select name="environment" { @for environment in environments { option { (environment.name) } } } }
-            label { "Labels" input name="labels" placeholder="role=web zone=a"; }
-        })) }
-    }
+/// A reboot is a rollout of what runs, on this host alone: it has the same checks and waits for the same windows.
+fn reboot(host: &Host) -> Markup {
+    let Some(release) = &host.release else {
+        return html! {};
+    };
+    let to = Query::of(format!("{}/start", view::release_path(release.id, Some(release))))
+        .with("environment", &host.environment)
+        .with("hosts", &host.name)
+        .with("reboot", "on");
+    html! { a.button href=(to) { "Reboot…" } " " }
+}
+
+/// Leads to the form for a new host.
+pub(super) fn new_link(environment: Option<&EnvironmentName>) -> Markup {
+    let to = Query::of("/hosts")
+        .with_some("environment", environment)
+        .with("new", "host");
+    html! { a.button href={ (to) "#new-host" } { "New host…" } }
+}
+
+/// The form for a new host. `new_link` opens it.
+pub(super) fn new_form(ui: &Ui, environments: &[Environment], query: &Fields) -> Markup {
+    let new = Action {
+        to: "/hosts",
+        name: "New host",
+        what: "create",
+        meaning: "Its agent gets a token, which is shown once.",
+        danger: false,
+    };
+    let draft = Draft::of(ui, new.to, new.what);
+    let names = environments.iter().map(|environment| environment.name.as_str());
+    let fields = html! {
+        (draft.text("name", "Name").required())
+        (draft.choice("environment", "Environment", query.text("environment"), names.map(|name| (name, name))))
+        (draft.text("labels", "Labels").example(LABELS_EXAMPLE))
+    };
+    fold(ui, &new, draft.is_typed() || query.is_on("new"), &fields)
 }
 
 pub(super) async fn create(Sent { ui, fields }: Sent) -> Reply {
     let made = async {
-        let mut labels = BTreeMap::new();
-        for pair in fields.text("labels").split_whitespace() {
-            let (name, value) = pair.split_once('=').ok_or_else(|| no_label(pair))?;
-            labels.insert(name.to_owned(), value.to_owned());
-        }
         let new = CreateHost {
             name: fields.parse("name", "The name")?,
             environment: fields.parse("environment", "The environment")?,
-            labels,
+            labels: read_labels(fields.text("labels")).map_err(|refused| refused.at("labels"))?,
         };
         ui.api
             .post::<HostCreated>(route::HOSTS, &new, fields.once())
@@ -194,8 +227,16 @@ pub(super) async fn create(Sent { ui, fields }: Sent) -> Reply {
     };
     match made.await {
         Ok(made) => Ok(token_page(&ui, &made.host.name, &made.token)),
-        Err(refused) => fleet::fleet(&ui, &Filter::default(), Some(&refused)).await,
+        Err(refused) => hosts::page(&ui.refusing(refused, fields), &Fields::default()).await,
     }
+}
+
+fn read_labels(text: &str) -> Answer<BTreeMap<String, String>> {
+    let pairs = text.split_whitespace().map(|pair| {
+        let (name, value) = pair.split_once('=').ok_or_else(|| no_label(pair))?;
+        Ok((name.to_owned(), value.to_owned()))
+    });
+    pairs.collect()
 }
 
 fn no_label(text: &str) -> Refused {
@@ -236,6 +277,14 @@ pub(super) async fn change(Path(name): Path<String>, Sent { ui, fields }: Sent) 
                 ui.api.patch::<Host>(&path, &update).await?;
                 Ok(None)
             }
+            "move" => {
+                let update = UpdateHost {
+                    environment: Some(fields.parse("environment", "The environment")?),
+                    ..UpdateHost::default()
+                };
+                ui.api.patch::<Host>(&path, &update).await?;
+                Ok(None)
+            }
             "token" => {
                 let to = route::fill(route::HOST_TOKEN, escape(&name));
                 let empty = serde_json::json!({});
@@ -252,7 +301,7 @@ pub(super) async fn change(Path(name): Path<String>, Sent { ui, fields }: Sent) 
                 Ok(Some(made.token))
             }
             "retire" if fields.text("confirm") == name => ui.api.delete(&path).await.map(|()| None),
-            "retire" => Err(invalid(format!("type {name} to retire it"))),
+            "retire" => Err(invalid(format!("type {name} to retire it")).at("confirm")),
             other => Err(unknown(other)),
         }
     }
@@ -263,6 +312,16 @@ pub(super) async fn change(Path(name): Path<String>, Sent { ui, fields }: Sent) 
             let host: Host = ui.api.get(&path).await?;
             Ok(token_page(&ui, &host.name, &token))
         }
-        Err(refused) => page(&ui, &name, Some(&refused)).await,
+        Err(refused) => page(&ui.refusing(refused, fields), &name).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_labels_is_one() {
+        assert_eq!(read_labels(LABELS_EXAMPLE).unwrap().len(), 2);
     }
 }

@@ -10,6 +10,7 @@ use super::standing::Standing;
 use super::{fleet, host};
 use crate::form::Fields;
 use crate::query::Query;
+use crate::table;
 use crate::ui::{Reply, Ui};
 use crate::view;
 
@@ -18,13 +19,18 @@ const A_PAGE: usize = 100;
 
 /// The table of hosts alone.
 pub(super) async fn show(ui: Ui, query: Fields) -> Reply {
-    let filter = Filter::of(&query);
+    page(&ui, &query).await
+}
+
+pub(super) async fn page(ui: &Ui, query: &Fields) -> Reply {
+    let filter = Filter::of(query);
     let environments: Vec<Environment> = ui.api.list(&Query::of(route::ENVIRONMENTS)).await?;
-    let hosts = fleet::all_hosts(&ui, &environments).await?;
+    let hosts = fleet::all_hosts(ui, &environments).await?;
     let content = html! {
+        p.crumbs { a href="/" { "Fleet" } }
         h1 { "Hosts" }
-        section #hosts { (filter.form("/hosts", &environments)) (table(&ui, "/hosts", &filter, &hosts)) }
-        @if ui.role() == Role::Admin { (host::new_form(&ui, &environments)) }
+        @if ui.role() == Role::Admin { section #new-host { (host::new_form(ui, &environments, query)) } }
+        section #hosts { (filter.form("/hosts", &environments)) (table(ui, "/hosts", &filter, &hosts)) }
     };
     Ok(ui.live_page("Hosts", "/live", &content))
 }
@@ -115,10 +121,7 @@ pub(super) fn table(ui: &Ui, path: &str, filter: &Filter, hosts: &[Host]) -> Mar
         @if kept.is_empty() {
             p.empty { "No host fits. " a href=(path) { "Show all" } }
         } @else {
-            div.scroll { table.hosts {
-                thead { tr { th { "Host" } th { "State" } th { "Environment" } th { "Runs" } th { "Labels" } th { "Last seen" } } }
-                tbody { @for host in shown { (row(ui, host)) } }
-            } }
+            (table::of(["Host", "State", "Environment", "Runs", "Labels", "Last seen"], shown.map(|host| row(ui, host))))
         }
         @if pages > 1 {
             nav.pages aria-label="Pages of hosts" {
@@ -129,18 +132,18 @@ pub(super) fn table(ui: &Ui, path: &str, filter: &Filter, hosts: &[Host]) -> Mar
     }
 }
 
-fn row(ui: &Ui, host: &Host) -> Markup {
-    html! {
-        tr {
-            th scope="row" { a href={ "/hosts/" (host.name) } { (host.name) } }
-            td { (Standing::of(host).badge()) }
-            td { (host.environment) }
-            td { @if let Some(release) = &host.release { (view::release(release.id, Some(release))) " " }
-                @if let Some(live) = &host.live { (view::closure(live)) } @else { span.faint { "unknown" } } }
-            td.labels { (labels(host)) }
-            td { (view::ago_opt(ui.now, host.last_seen_at)) }
-        }
-    }
+fn row(ui: &Ui, host: &Host) -> [Markup; 6] {
+    [
+        html! { a href={ "/hosts/" (host.name) } { (host.name) } },
+        Standing::of(host).badge(),
+        html! { (host.environment) },
+        html! {
+            @if let Some(release) = &host.release { (view::release(release.id, Some(release))) " " }
+            @if let Some(live) = &host.live { (view::closure(live)) } @else { span.faint { "unknown" } }
+        },
+        labels(host),
+        view::ago_opt(ui.now, host.last_seen_at),
+    ]
 }
 
 pub(super) fn labels(host: &Host) -> Markup {

@@ -10,8 +10,12 @@ use slipway_wire::route;
 use crate::api::escape;
 use crate::form::Fields;
 use crate::query::Query;
+use crate::table;
 use crate::ui::{Reply, Ui};
 use crate::view::{self, Tone};
+
+/// Hosts of a finding that are named.
+const MOST_NAMED: usize = 8;
 
 pub(super) async fn show(ui: Ui, Path(name): Path<String>, query: Fields) -> Reply {
     let of = Query::of(route::fill(route::PREFLIGHT, escape(&name)));
@@ -20,8 +24,10 @@ pub(super) async fn show(ui: Ui, Path(name): Path<String>, query: Fields) -> Rep
         .findings
         .iter()
         .partition(|finding| finding.outcome == Outcome::Passed);
+    let label = report.release_label.as_ref();
+    let start = format!("{}/start", view::release_path(report.release, label));
     let content = html! {
-        p.crumbs { a href={ "/environments/" (report.environment) } { (report.environment) } " / " a href={ "/releases/" (report.release) } { "release " (view::short(report.release)) } }
+        p.crumbs { a href={ "/environments/" (report.environment) } { (report.environment) } " / release " (view::release(report.release, label)) }
         h1 { "Preflight " @if report.blocked { (view::badge(Tone::Bad, "blocked")) } @else { (view::badge(Tone::Good, "nothing blocks")) } }
         p.lead { (count(usize::try_from(report.hosts).unwrap_or(usize::MAX), "host")) ", " (view::ago(ui.now, report.at)) }
         @if !report.unanswered.is_empty() {
@@ -29,24 +35,28 @@ pub(super) async fn show(ui: Ui, Path(name): Path<String>, query: Fields) -> Rep
         }
         (table(&told))
         details { summary { (count(passed.len(), "check")) " passed" } (table(&passed)) }
-        p { a href={ "/releases/" (report.release) "/start?environment=" (report.environment) } { "Go on to the rollout" } }
+        p { a href=(Query::of(start).with("environment", &report.environment)) { "Go on to the rollout" } }
     };
-    Ok(ui.page("Preflight", &content))
+    Ok(ui.page(&format!("Preflight of {}", report.environment), &content))
 }
 
 fn table(findings: &[&Finding]) -> Markup {
-    html! { @if !findings.is_empty() { div.scroll { table {
-        thead { tr { th { "Check" } th { "Outcome" } th { "What" } th { "Hosts" } th { "What to do" } } }
-        tbody { @for finding in findings { tr {
-            th scope="row" { (view::words(&finding.check)) }
-            td { (view::badge(tone(finding.outcome), finding.outcome.as_str())) }
-            td { (view::words(&finding.message)) }
-            td { @if finding.hosts.is_empty() { @if finding.host_count > 0 { (finding.host_count) } }
-                @else { @for host in finding.hosts.iter().take(8) { a href={ "/hosts/" (host) } { (host) } " " }
-                    @if finding.hosts.len() > 8 { "and " (finding.hosts.len() - 8) " more" } } }
-            td { @if let Some(cure) = &finding.cure { (view::words(cure)) } }
-        } } }
-    } } } }
+    let rows = findings.iter().map(|finding| {
+        [
+            html! { (view::words(&finding.check)) },
+            view::badge(tone(finding.outcome), finding.outcome.as_str()),
+            html! { (view::words(&finding.message)) },
+            html! {
+                @if finding.hosts.is_empty() { @if finding.host_count > 0 { (finding.host_count) } }
+                @else {
+                    @for host in finding.hosts.iter().take(MOST_NAMED) { a href={ "/hosts/" (host) } { (host) } " " }
+                    @if finding.hosts.len() > MOST_NAMED { "and " (finding.hosts.len() - MOST_NAMED) " more" }
+                }
+            },
+            html! { @if let Some(cure) = &finding.cure { (view::said(cure)) } },
+        ]
+    });
+    html! { @if !findings.is_empty() { (table::of(["Check", "Outcome", "What", "Hosts", "What to do"], rows)) } }
 }
 
 const fn tone(outcome: Outcome) -> Tone {

@@ -2,24 +2,23 @@
 
 use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect};
-use maud::{Markup, html};
+use maud::{Markup, Render, html};
 use slipway_domain::{EnvironmentName, HostName, Role, StorePath};
 use slipway_text::number::count;
 use slipway_wire::fleet::Environment;
 use slipway_wire::kept::{KeepRelease, KeptRelease};
 use slipway_wire::page::Page;
 use slipway_wire::plan::ReleaseHostPlans;
-use slipway_wire::problem::Problem;
 use slipway_wire::release::{Release, ReleaseSummary};
 use slipway_wire::rollout::RolloutSummary;
 use slipway_wire::route;
 
-use super::actions::{Action, action, reason, unknown};
+use super::actions::{Action, action, nothing, unknown};
 use super::{plan, releases, rollouts};
 use crate::api::{Answer, escape};
 use crate::form::{Fields, Sent};
-use crate::layout;
 use crate::query::Query;
+use crate::table;
 use crate::ui::{Reply, Ui};
 use crate::view::{self, Tone};
 
@@ -32,10 +31,10 @@ pub(super) async fn show(ui: Ui, Path(id): Path<String>, query: Fields) -> Reply
         let to = format!("/releases/{}/compare/{}", escape(&id), escape(other));
         return Ok(Redirect::to(&to).into_response());
     }
-    page(&ui, &id, None).await
+    page(&ui, &id).await
 }
 
-async fn page(ui: &Ui, id: &str, refused: Option<&Problem>) -> Reply {
+async fn page(ui: &Ui, id: &str) -> Reply {
     let release: Release = ui.api.get(&route::fill(route::RELEASE, escape(id))).await?;
     let plans = route::fill(route::RELEASE_HOST_PLANS, release.id);
     let (others, environments) = (
@@ -56,7 +55,6 @@ async fn page(ui: &Ui, id: &str, refused: Option<&Problem>) -> Reply {
     let others = others.map(|page| page.items).unwrap_or_default();
     let mine = rollouts.map(|page| page.items).unwrap_or_default();
     let content = html! {
-        (layout::alert(refused))
         p.crumbs { a href="/releases" { "Releases" } }
         h1 { "Release " (view::words(&release.label().to_string())) }
         @if let Some(message) = &release.message { p.lead { (view::words(message)) } }
@@ -69,28 +67,38 @@ async fn page(ui: &Ui, id: &str, refused: Option<&Problem>) -> Reply {
         section #plan aria-labelledby="plan-title" { h2 #plan-title { "What it changes" } (plan::shared(&plans.plans, &plans.unknown)) }
         section #compare aria-labelledby="compare-title" {
             h2 #compare-title { "Compare" }
-            form.filter method="get" action={ "/releases/" (release.id) } {
-                label { "With" select name="with" {
-                    @for other in others.iter().filter(|other| other.id != release.id) {
-                        option value=(other.id) { (other.created_at.format("%Y-%m-%d %H:%M")) " " (view::words(other.message.as_deref().or(other.source.rev.as_deref()).unwrap_or(""))) }
-                    }
-                } }
-                button { "Compare" }
-            }
+            (compare_form(&release, &others))
         }
         section #closures aria-labelledby="closures-title" {
             h2 #closures-title { "Closures" }
-            div.scroll { table {
-                thead { tr { th { "Host" } th { "Closure" } } }
-                tbody { @for (host, closure) in release.closures.iter().take(MOST_CLOSURES) {
-                    tr { th scope="row" { a href={ "/hosts/" (host) } { (host) } } td { (view::closure(closure)) } }
-                } }
-            } }
+            (table::of(["Host", "Closure"], release.closures.iter().take(MOST_CLOSURES).map(|(host, closure)| [
+                html! { a href={ "/hosts/" (host) } { (host) } },
+                view::closure(closure),
+            ])))
             @if release.closures.len() > MOST_CLOSURES { p.faint { "and " (release.closures.len() - MOST_CLOSURES) " more" } }
         }
         @if ui.role() >= Role::Deployer { section #keep { (keep(ui, &release)) } }
     };
-    Ok(layout::with_status(ui.page("Release", &content), refused))
+    Ok(ui.page(&format!("Release {}", release.label()), &content))
+}
+
+/// The path of its page.
+fn path_of(release: &Release) -> String {
+    view::release_path(release.id, Some(&release.label()))
+}
+
+fn compare_form(release: &Release, others: &[ReleaseSummary]) -> Markup {
+    let others = others.iter().filter(|other| other.id != release.id);
+    html! {
+        form.filter method="get" action=(path_of(release)) {
+            label { "With" select name="with" {
+                @for other in others {
+                    option value=(other.label().reference()) { (view::words(&other.label().to_string())) ", " (other.created_at.format("%Y-%m-%d %H:%M")) }
+                }
+            } }
+            button { "Compare" }
+        }
+    }
 }
 
 fn facts(ui: &Ui, release: &Release) -> Markup {
@@ -117,7 +125,8 @@ fn facts(ui: &Ui, release: &Release) -> Markup {
     }
 }
 
-fn start_form(ui: &Ui, release: &Release, environments: &[Environment]) -> Markup {
+/// Asks where to roll it out.
+pub(super) fn start_form(ui: &Ui, release: &Release, environments: &[Environment]) -> Markup {
     let may: Vec<&EnvironmentName> = environments
         .iter()
         .filter(|of| ui.role_in(&of.name) >= Role::Deployer)
@@ -131,7 +140,7 @@ fn start_form(ui: &Ui, release: &Release, environments: &[Environment]) -> Marku
         .collect();
     html! {
         @if may.is_empty() { p.faint { "There is no environment in which you may start a rollout of it." } } @else {
-            form.filter method="get" action={ "/releases/" (release.id) "/start" } {
+            form.filter method="get" action={ (path_of(release)) "/start" } {
                 label { "Environment" select name="environment" { @for name in may { option { (name) } } } }
                 button.primary { "Preview…" }
             }
@@ -140,12 +149,12 @@ fn start_form(ui: &Ui, release: &Release, environments: &[Environment]) -> Marku
 }
 
 fn keep(ui: &Ui, release: &Release) -> Markup {
-    let to = format!("/releases/{}", release.id);
+    let to = path_of(release);
     html! {
         @if release.kept.is_some() {
-            (action(ui, &Action { to: &to, name: "No longer keep", what: "unkeep", meaning: "Caches may collect its closures once nothing runs them.", danger: false }, &html! {}))
+            (action(ui, &Action { to: &to, name: "No longer keep", what: "unkeep", meaning: "Caches may collect its closures once nothing runs them.", danger: false }, nothing))
         } @else {
-            (action(ui, &Action { to: &to, name: "Keep", what: "keep", meaning: "No cache collects its closures.", danger: false }, &reason(false)))
+            (action(ui, &Action { to: &to, name: "Keep", what: "keep", meaning: "No cache collects its closures.", danger: false }, |draft| draft.reason(false).render()))
         }
     }
 }
@@ -169,7 +178,7 @@ pub(super) async fn change(Path(id): Path<String>, Sent { ui, fields }: Sent) ->
     };
     match done {
         Ok(()) => Ok(Redirect::to(&format!("/releases/{}", escape(&id))).into_response()),
-        Err(refused) => page(&ui, &id, Some(&refused)).await,
+        Err(refused) => page(&ui.refusing(refused, fields), &id).await,
     }
 }
 
@@ -181,13 +190,14 @@ pub(super) async fn compare(ui: Ui, Path((one, other)): Path<(String, String)>) 
     );
     let (one, other) = tokio::join!(ui.api.get::<Release>(&one), ui.api.get::<Release>(&other));
     let (one, other) = (one?, other?);
-    // The earlier one first, whichever was named first.
+    // The older one is before, whichever was named first.
     let (before, after) = if one.created_at <= other.created_at {
         (one, other)
     } else {
         (other, one)
     };
     let rows = differences(&before, &after);
+    let title = format!("{} and {}", number_of(&before), number_of(&after));
     let same = after
         .closures
         .iter()
@@ -195,25 +205,34 @@ pub(super) async fn compare(ui: Ui, Path((one, other)): Path<(String, String)>) 
         .count();
     let content = html! {
         p.crumbs { a href="/releases" { "Releases" } }
-        h1 { "Two releases" }
+        h1 { (title) }
         dl.facts {
             dt { "Before" } dd { (view::release(before.id, Some(&before.label()))) " " (view::ago(ui.now, before.created_at)) }
             dt { "After" } dd { (view::release(after.id, Some(&after.label()))) " " (view::ago(ui.now, after.created_at)) }
             dt { "The same" } dd { (count(same, "host")) }
         }
         @if rows.is_empty() { p.empty { "Every host has the same closure in both." } } @else {
-            div.scroll { table {
-                thead { tr { th { "Host" } th { "Before" } th { "After" } } }
-                tbody { @for (host, was, is) in rows.iter().take(MOST_CLOSURES) { tr {
-                    th scope="row" { a href={ "/hosts/" (host) } { (host) } }
-                    td { @match was { Some(path) => (view::closure(path)), None => { span.faint { "not in it" } } } }
-                    td { @match is { Some(path) => (view::closure(path)), None => { span.faint { "not in it" } } } }
-                } } }
-            } }
+            (table::of(["Host", "Before", "After"], rows.iter().take(MOST_CLOSURES).map(|(host, was, is)| [
+                html! { a href={ "/hosts/" (host) } { (host) } },
+                closure_in(*was),
+                closure_in(*is),
+            ])))
             @if rows.len() > MOST_CLOSURES { p.faint { "and " (rows.len() - MOST_CLOSURES) " more hosts" } }
         }
     };
-    Ok(ui.page("Two releases", &content))
+    Ok(ui.page(&title, &content))
+}
+
+fn closure_in(path: Option<&StorePath>) -> Markup {
+    path.map_or_else(|| html! { span.faint { "not in it" } }, view::closure)
+}
+
+/// `#12`, or all of the id where there is no number.
+fn number_of(release: &Release) -> String {
+    let label = release.label();
+    label
+        .number
+        .map_or_else(|| label.id.to_string(), |number| format!("#{number}"))
 }
 
 type Difference<'a> = (&'a HostName, Option<&'a StorePath>, Option<&'a StorePath>);

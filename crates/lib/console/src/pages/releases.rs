@@ -7,6 +7,7 @@ use slipway_wire::route;
 
 use crate::form::Fields;
 use crate::query::Query;
+use crate::table;
 use crate::ui::{Reply, Ui};
 use crate::view;
 
@@ -21,22 +22,23 @@ pub(super) async fn show(ui: Ui, query: Fields) -> Reply {
             @if page.items.is_empty() {
                 p.empty { "No release yet. CI registers one: " code { "slipway release create" } }
             } @else {
-                div.scroll { table {
-                    thead { tr { th { "Release" } th { "Commit" } th { "What" } th { "Hosts" } th { "By" } th { "Registered" } } }
-                    tbody { @for release in &page.items { tr {
-                        th scope="row" { (view::release(release.id, Some(&release.label()))) }
-                        td { (commit(&release.source)) }
-                        td.why { @if let Some(message) = &release.message { (view::words(message)) } }
-                        td { (release.host_count()) }
-                        td { (release.author) }
-                        td { (view::ago(ui.now, release.created_at)) }
-                    } } }
-                } }
+                (table::of(["Release", "Commit", "What", "Hosts", "By", "Registered"], page.items.iter().map(|release| row(&ui, release))))
             }
             @if let Some(next) = &page.next { nav.pages { a rel="next" href=(Query::of("/releases").with("after", next)) { "Older →" } } }
         }
     };
     Ok(ui.live_page("Releases", "/live", &content))
+}
+
+fn row(ui: &Ui, release: &ReleaseSummary) -> [Markup; 6] {
+    [
+        view::release(release.id, Some(&release.label())),
+        commit(&release.source),
+        html! { @if let Some(message) = &release.message { (view::words(message)) } },
+        html! { (release.host_count()) },
+        html! { (release.author) },
+        view::ago(ui.now, release.created_at),
+    ]
 }
 
 /// The commit, with a link where the source is on a known forge.

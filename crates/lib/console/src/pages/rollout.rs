@@ -3,7 +3,7 @@
 use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect};
 use futures_util::future::join_all;
-use maud::{Markup, html};
+use maud::{Markup, Render, html};
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{Role, RolloutState, StepState};
 use slipway_text::time::short_duration;
@@ -11,16 +11,15 @@ use slipway_wire::audit::Event;
 use slipway_wire::fleet::Host;
 use slipway_wire::page::Page;
 use slipway_wire::plan::RolloutHostPlans;
-use slipway_wire::problem::Problem;
 use slipway_wire::rollout::{CreateCommand, Rollout, RolloutSummary, Step};
 use slipway_wire::route;
 
-use super::actions::{Action, action, reason};
+use super::actions::{Action, action};
 use super::{audit, environment, plan, rollouts, waves};
-use crate::api::{Answer, escape};
+use crate::api::{Answer, escape, without_commands};
 use crate::form::{Fields, Sent};
-use crate::layout;
 use crate::query::Query;
+use crate::table;
 use crate::ui::{Reply, Ui};
 use crate::view;
 
@@ -30,10 +29,10 @@ const MOST_TALKING: usize = 8;
 const MOST_STEPS: usize = 100;
 
 pub(super) async fn show(ui: Ui, Path(id): Path<String>, query: Fields) -> Reply {
-    page(&ui, &id, &query, None).await
+    page(&ui, &id, &query).await
 }
 
-async fn page(ui: &Ui, id: &str, query: &Fields, refused: Option<&Problem>) -> Reply {
+async fn page(ui: &Ui, id: &str, query: &Fields) -> Reply {
     let path = route::fill(route::ROLLOUT, escape(id));
     let rollout: Rollout = ui.api.get(&path).await?;
     let summary = &rollout.summary;
@@ -51,7 +50,6 @@ async fn page(ui: &Ui, id: &str, query: &Fields, refused: Option<&Problem>) -> R
     let (events, plans, earlier) = (events?, plans?, earlier?);
     let newest = events.items.first().map_or(0, |event| event.number);
     let content = html! {
-        (layout::alert(refused))
         p.crumbs { a href="/rollouts" { "Rollouts" } " / " (environment::link(&summary.environment)) }
         h1 { "Rollout " (view::numbered(summary.id, summary.number)) " " span #state { (view::rollout_state(summary.state)) } }
         section #summary aria-label="Where it stands" { (head(ui, &rollout, &earlier.items)) }
@@ -73,23 +71,24 @@ async fn page(ui: &Ui, id: &str, query: &Fields, refused: Option<&Problem>) -> R
         section #events aria-labelledby="events-title" {
             h2 #events-title { "Events" }
             (audit::table(ui, &events.items))
-            p { a href={ "/audit?rollout=" (summary.id) } { "All events of this rollout" } }
+            p { a href=(Query::of("/audit").with("rollout", summary.reference())) { "All events of this rollout" } }
         }
         section #how aria-labelledby="how-title" { h2 #how-title { "How it goes" } (environment::strategy(&rollout.strategy)) }
     };
-    let live = format!("/rollouts/{}/live?after={newest}", summary.id);
+    let to = view::rollout_path(summary.id, summary.number);
+    let live = format!("{to}/live?after={newest}");
     let title = format!(
-        "{} · {}",
+        "{} {} · {}",
+        summary.label(),
         view::spaced(summary.state.as_str()),
         summary.environment
     );
     // Over is over: nothing moves any more.
-    let response = if summary.state.is_terminal() {
+    Ok(if summary.state.is_terminal() {
         ui.page(&title, &content)
     } else {
         ui.live_page(&title, &live, &content)
-    };
-    Ok(layout::with_status(response, refused))
+    })
 }
 
 /// What the agents of hosts under way report.
@@ -120,7 +119,7 @@ fn head(ui: &Ui, rollout: &Rollout, earlier: &[RolloutSummary]) -> Markup {
     html! {
         @if let Some(reason) = &summary.reason { p.lead { (view::words(reason)) } }
         @if let Some(hold) = &summary.hold {
-            p.alert.waits { "It waits: " (view::words(&hold.why)) @if let Some(until) = hold.until { ", until " (view::at(until)) } }
+            p.alert.waits { "It " (view::hold(hold)) "." }
         }
         @if !rollout.pending_commands.is_empty() {
             p.alert { "A worker has yet to carry out: " (rollout.pending_commands.iter().map(|kind| view::spaced(kind.as_str())).collect::<Vec<_>>().join(", ")) }
@@ -130,7 +129,7 @@ fn head(ui: &Ui, rollout: &Rollout, earlier: &[RolloutSummary]) -> Markup {
             dt { "Started" } dd { (view::ago(ui.now, summary.created_at)) " by " (summary.author) }
             @match summary.finished_at {
                 Some(end) => { dt { "Took" } dd { (short_duration(end - summary.created_at)) } }
-                None => { dt { "Elapsed" } dd { (short_duration(ui.now - summary.created_at))
+                None => { dt { "Elapsed" } dd { (view::elapsed(ui.now, summary.created_at))
                     @if let Some(last) = last { span.faint { " (the last one took " (short_duration(last)) ")" } } } }
             }
             @if let Some(approver) = &rollout.approver { dt { "Approved by" } dd { (approver) @if let Some(plan) = rollout.approved_plan { ", plan " code { (plan.short()) } } } }
@@ -144,11 +143,11 @@ fn head(ui: &Ui, rollout: &Rollout, earlier: &[RolloutSummary]) -> Markup {
 /// The buttons for which the rollout's state has a use.
 fn decide(ui: &Ui, rollout: &Rollout, plans: &RolloutHostPlans) -> Markup {
     let summary = &rollout.summary;
-    let to = format!("/rollouts/{}", summary.id);
+    let to = view::rollout_path(summary.id, summary.number);
     let role = ui.role_in(&summary.environment);
     let fits = |kind: CommandKind| kind.fits(summary.state);
     html! {
-        @if fits(CommandKind::Approve) { (approval(ui, &to, role, rollout, plans)) }
+        @if fits(CommandKind::Approve) { (approval(ui, &to, role, plans)) }
         @if role >= Role::Deployer {
             @for (kind, name, meaning, danger) in [
                 (CommandKind::Pause, "Pause", "Nothing new begins. Hosts under way finish.", false),
@@ -156,29 +155,28 @@ fn decide(ui: &Ui, rollout: &Rollout, plans: &RolloutHostPlans) -> Markup {
                 (CommandKind::Revert, "Revert", "Every host that it touched goes back to what ran before.", true),
                 (CommandKind::Abort, "Abort", "Hosts under way go back, committed hosts stay, and it ends.", true),
             ] {
-                @if fits(kind) { (action(ui, &Action { to: &to, name, what: kind.as_str(), meaning, danger }, &reason(false))) }
+                @if fits(kind) { (action(ui, &Action { to: &to, name, what: kind.as_str(), meaning, danger }, |draft| draft.reason(false).render())) }
             }
         }
         @if summary.hold.is_some() && role >= Role::Approver {
             (action(ui, &Action { to: &to, name: "Override the freeze", what: CommandKind::OverrideFreeze.as_str(),
-                meaning: "It goes on outside the windows and in a freeze. Your name and the reason are kept.", danger: true }, &reason(true)))
+                meaning: "It goes on outside the windows and in a freeze. Your name and the reason are kept.", danger: true }, |draft| draft.reason(true).render()))
         }
     }
 }
 
-fn approval(ui: &Ui, to: &str, role: Role, rollout: &Rollout, plans: &RolloutHostPlans) -> Markup {
-    let is_author = rollout.summary.author.as_str() == ui.name();
+fn approval(ui: &Ui, to: &str, role: Role, plans: &RolloutHostPlans) -> Markup {
     html! {
         div.approval {
             h2 { "Waits for an approval" }
             p { "Who approves allows this plan and no other: a host whose plan differs stops before it is touched." }
             (plan::shared(&plans.plans, &plans.unknown))
             @if role < Role::Approver { p.faint { "It takes the role approver; you are " (role) "." } }
-            @else if is_author { p.faint { "Somebody other than its author approves it." } }
+            @else if let Some(refused) = &plans.approval_refused { p.alert.waits { (view::said(&without_commands(refused))) } }
             @else {
                 (action(ui, &Action { to, name: "Approve this plan", what: CommandKind::Approve.as_str(),
                     meaning: "The rollout begins as soon as a worker takes it up.", danger: false },
-                    &html! { input type="hidden" name="plan" value=(plans.digest); p { "Plan " code { (plans.digest) } } (reason(false)) }))
+                    |draft| html! { input type="hidden" name="plan" value=(plans.digest); p { "Plan " code.digest { (plans.digest) } } (draft.reason(false)) }))
             }
         }
     }
@@ -205,20 +203,24 @@ fn steps(ui: &Ui, rollout: &Rollout, query: &Fields) -> Markup {
             option value="" { "all" }
             @for state in StepState::ALL { option value=(state) selected[wanted == state.as_str()] { (view::spaced(state.as_str())) } }
         } } button { "Filter" } }
-        div.scroll { table {
-            thead { tr { th { "Host" } th { "State" } th { "Wave" } th { "Since" } th { "Becomes" } th { "Was" } th { "Why" } } }
-            tbody { @for step in shown.iter().take(MOST_STEPS) { tr {
-                th scope="row" { a href={ "/hosts/" (step.host) } { (step.host) } }
-                td { (view::step_state(step.state)) @if let Some(hook) = &step.hook { " " span.faint { "hook " (view::words(hook)) } } }
-                td { @if step.canary { "canary" } @else { (step.wave) } }
-                td { (view::ago(ui.now, step.since)) }
-                td { (view::closure(&step.closure)) }
-                td { @if let Some(prior) = &step.prior { (view::closure(prior)) } }
-                td.why { @if let Some(reason) = &step.reason { (view::words(reason)) } @if step.failures > 0 { span.faint { " (failed " (step.failures) "×)" } } }
-            } } }
-        } }
+        (table::of(["Host", "State", "Wave", "Since", "Becomes", "Was", "Why"], shown.iter().take(MOST_STEPS).map(|step| row(ui, step))))
         @if total > MOST_STEPS { p.faint { "The first " (MOST_STEPS) " of " (total) "; filter by state, or open a host from the waves." } }
     }
+}
+
+fn row(ui: &Ui, step: &Step) -> [Markup; 7] {
+    [
+        html! { a href={ "/hosts/" (step.host) } { (step.host) } },
+        html! { (view::step_state(step.state)) @if let Some(hook) = &step.hook { " " span.faint { "hook " (view::words(hook)) } } },
+        html! { @if step.canary { "canary" } @else { (step.wave) } },
+        view::ago(ui.now, step.since),
+        view::closure(&step.closure),
+        html! { @if let Some(prior) = &step.prior { (view::closure(prior)) } },
+        html! {
+            @if let Some(reason) = &step.reason { (view::words(reason)) }
+            @if step.failures > 0 { span.faint { " (failed " (step.failures) "×)" } }
+        },
+    ]
 }
 
 /// Does what a button asks for.
@@ -235,6 +237,6 @@ pub(super) async fn command(Path(id): Path<String>, Sent { ui, fields }: Sent) -
     .await;
     match done {
         Ok(_) => Ok(Redirect::to(&format!("/rollouts/{}", escape(&id))).into_response()),
-        Err(refused) => page(&ui, &id, &Fields::default(), Some(&refused)).await,
+        Err(refused) => page(&ui.refusing(refused, fields), &id, &Fields::default()).await,
     }
 }

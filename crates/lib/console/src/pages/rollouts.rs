@@ -10,6 +10,7 @@ use slipway_wire::route;
 use super::environment;
 use crate::form::Fields;
 use crate::query::Query;
+use crate::table;
 use crate::ui::{Reply, Ui};
 use crate::view;
 
@@ -42,21 +43,32 @@ pub(super) fn newest_of(environment: &EnvironmentName) -> Query {
 
 /// Rollouts as a table.
 pub(super) fn table(ui: &Ui, rollouts: &[RolloutSummary]) -> Markup {
-    html! {
-        @if rollouts.is_empty() { p.empty { "No rollout yet." } } @else {
-            div.scroll { table {
-                thead { tr { th { "Rollout" } th { "State" } th { "Environment" } th { "Release" } th { "By" } th { "Started" } th { "Took" } th { "Why" } } }
-                tbody { @for rollout in rollouts { tr {
-                    th scope="row" { (view::rollout(rollout.id, rollout.number)) }
-                    td { (view::rollout_state(rollout.state)) }
-                    td { (environment::link(&rollout.environment)) }
-                    td { (view::release(rollout.release, rollout.release_label.as_ref())) }
-                    td { (rollout.author) }
-                    td { (view::ago(ui.now, rollout.created_at)) }
-                    td { @if let Some(end) = rollout.finished_at { (short_duration(end - rollout.created_at)) } }
-                    td.why { @if let Some(reason) = &rollout.reason { (view::words(reason)) } }
-                } } }
-            } }
-        }
+    if rollouts.is_empty() {
+        return html! { p.empty { "No rollout yet." } };
     }
+    let rows = rollouts.iter().map(|rollout| {
+        [
+            view::rollout(rollout.id, rollout.number),
+            view::rollout_state(rollout.state),
+            environment::link(&rollout.environment),
+            view::release(rollout.release, rollout.release_label.as_ref()),
+            html! { (rollout.author) },
+            view::ago(ui.now, rollout.created_at),
+            html! { @if let Some(end) = rollout.finished_at { (short_duration(end - rollout.created_at)) } },
+            html! { @if let Some(reason) = &rollout.reason { (view::words(reason)) } },
+        ]
+    });
+    table::of(
+        [
+            "Rollout",
+            "State",
+            "Environment",
+            "Release",
+            "By",
+            "Started",
+            "Took",
+            "Why",
+        ],
+        rows,
+    )
 }

@@ -7,11 +7,12 @@ use maud::{Markup, html};
 use slipway_wire::access::Token;
 use slipway_wire::route;
 
-use super::actions::{Action, action};
+use super::actions::{Action, action, nothing};
 use crate::api::escape;
 use crate::form::Sent;
 use crate::query::Query;
 use crate::session;
+use crate::table;
 use crate::ui::{Reply, Ui};
 use crate::view::{self, Tone};
 
@@ -22,24 +23,31 @@ pub(super) async fn show(ui: Ui) -> Reply {
         p.crumbs { a href="/access" { "Access" } }
         h1 { "Sessions" }
         p { "A session ends after 12 hours, after an hour without a request, and with the token that it was made with." }
-        div.scroll { table {
-            thead { tr { th { "Browser" } th { "Whose" } th { "Began" } th { "Used" } th { "Ends" } th { } } }
-            tbody { @for token in &open { (row(&ui, token)) } }
-        } }
+        (table::of(["Browser", "Whose", "Began", "Used", "Ends", ""], open.iter().map(|token| row(&ui, token))))
     };
     Ok(ui.page("Sessions", &content))
 }
 
-fn row(ui: &Ui, token: &Token) -> Markup {
+fn row(ui: &Ui, token: &Token) -> [Markup; 6] {
     let is_own = ui.token_id() == Some(token.id);
-    html! { tr {
-        th scope="row" { (view::words(&token.label)) @if is_own { " " (view::badge(Tone::Good, "this one")) } }
-        td { @if let Some(name) = &token.principal { (name) } }
-        td { (view::ago(ui.now, token.created_at)) }
-        td { (view::ago_opt(ui.now, token.last_used_at)) }
-        td { (view::ago_opt(ui.now, token.expires_at)) }
-        td { (action(ui, &Action { to: &format!("/sessions/{}", token.id), name: "End", what: "end", meaning: "The browser must sign in again.", danger: true }, &html! {})) }
-    } }
+    [
+        html! { (view::words(&token.label)) @if is_own { " " (view::badge(Tone::Good, "this one")) } },
+        html! { @if let Some(name) = &token.principal { (name) } },
+        view::ago(ui.now, token.created_at),
+        view::ago_opt(ui.now, token.last_used_at),
+        view::ago_opt(ui.now, token.expires_at),
+        action(
+            ui,
+            &Action {
+                to: &format!("/sessions/{}", token.id),
+                name: "End",
+                what: "end",
+                meaning: "The browser must sign in again.",
+                danger: true,
+            },
+            nothing,
+        ),
+    ]
 }
 
 pub(super) async fn end(Path(id): Path<String>, Sent { ui, .. }: Sent) -> Reply {

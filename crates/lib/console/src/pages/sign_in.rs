@@ -33,6 +33,7 @@ fn page(next: &str, ended: bool, refused: Option<&Problem>) -> Response {
             (layout::alert(refused))
             form method="post" action="/sign-in" {
                 input type="hidden" name="next" value=(next);
+                (form::account("token"))
                 label { "Token" input type="password" name="token" autocomplete="current-password" placeholder="slw_…" autofocus; }
                 p.faint { "Your token of " code { "slipway token create" } " or of an administrator. The page keeps a token of its own, which ends after 12 hours, and after an hour without a request." }
                 button.primary { "Sign in" }
@@ -100,7 +101,8 @@ async fn begin(api: &Api, fields: &Fields, label: &str) -> Answer<TokenCreated> 
         )));
     }
     let api = api.with_token(TokenSecret::new(token.to_owned()));
-    if let Whoami::Host { name } = api.get(route::WHOAMI).await? {
+    let who = api.get(route::WHOAMI).await;
+    if let Whoami::Host { name } = who.map_err(|refused| refused.of_a_token("token"))? {
         return Err(wrong(format!(
             "The token is of the host {name}; hosts cannot sign in"
         )));

@@ -107,14 +107,19 @@ pub(super) fn health<'a>(hosts: &(impl Iterator<Item = &'a Host> + Clone)) -> Ma
     }
 }
 
+/// Hosts up to which each tile has its name.
+const MOST_NAMED: usize = 24;
+
 /// Hosts as tiles, for a look at many at once.
 pub(super) fn tiles(hosts: &[Host]) -> Markup {
+    let named = hosts.len() <= MOST_NAMED;
     html! {
-        div.tiles {
+        div.tiles.named[named] {
             @for host in hosts {
                 @let standing = Standing::of(host);
                 a class={ "tile " (standing.tone().class()) } href={ "/hosts/" (host.name) } title={ (host.name) ": " (standing.name()) } {
-                    span.hidden { (host.name) ": " (standing.name()) }
+                    @if named { (host.name) span.state { " " (standing.name()) } }
+                    @else { span.hidden { (host.name) ": " (standing.name()) } }
                 }
             }
         }

@@ -48,7 +48,7 @@ pub(super) fn waves(steps: &[Step]) -> Markup {
     html! {
         ol.waves {
             @for (group, wave, canary, of) in &rows {
-                li class={ "wave " (stage(of)) } {
+                li class={ "wave stage-" (stage(of)) } {
                     div.wave-name {
                         strong { @if *canary { "Canary" } @else { "Wave " (wave) } }
                         @if groups { span.faint { " group " (group + 1) } }
@@ -61,16 +61,22 @@ pub(super) fn waves(steps: &[Step]) -> Markup {
     }
 }
 
+/// How a wave stands, for the colour of its edge: a wave that is over is good only if its hosts have the release.
 fn stage(steps: &[&Step]) -> &'static str {
-    if steps
-        .iter()
-        .any(|step| step.state.is_under_way() || step.state == StepState::Stuck)
-    {
+    use StepState as S;
+    let any = |is: fn(StepState) -> bool| steps.iter().any(|step| is(step.state));
+    if any(|state| state == S::Stuck) {
+        "bad"
+    } else if any(StepState::is_under_way) {
         "now"
-    } else if steps.iter().all(|step| step.state.is_settled()) {
+    } else if !steps.iter().all(|step| step.state.is_settled()) {
+        "later"
+    } else if any(|state| state == S::Reverted) {
+        "back"
+    } else if any(|state| state == S::Committed) {
         "done"
     } else {
-        "later"
+        "skipped"
     }
 }
 
@@ -95,7 +101,7 @@ pub(super) fn preview(plan: &RolloutPlan) -> Markup {
         ol.waves {
             @for group in &plan.groups {
                 @for wave in &group.waves {
-                    li.wave.later {
+                    li.wave.stage-later {
                         div.wave-name {
                             strong { @if wave.canary { "Canary" } @else { "Wave " (wave.wave) } }
                             @if plan.groups.len() > 1 { span.faint { " " (view::words(&group.name)) } }

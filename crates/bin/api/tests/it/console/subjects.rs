@@ -1,5 +1,7 @@
 //! Pages of one environment, host, release and rollout.
 
+use slipway_domain::Role;
+
 use super::*;
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
@@ -74,5 +76,35 @@ async fn the_table_of_hosts_shows_what_the_filter_asks_for(pool: PgPool) {
         first.text.contains("href=\"/?show=never%20seen#hosts\"") && first.text.contains("3 hosts"),
         "{}",
         first.text
+    );
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn who_cannot_approve_is_told_before(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.fleet("prod", &["web-1"]).await;
+    let asks = serde_json::json!({ "approval_required": true });
+    let set = app.call(Method::PATCH, "/api/v1/environments/prod", &app.admin, Some(asks));
+    set.await.expect(200);
+    let other = app.principal("grace", Role::Approver).await;
+    app.rollout("prod", &["web-1"]).await;
+    let author = Browser::signed_in(&app, &app.admin)
+        .await
+        .get("/rollouts/1")
+        .await;
+    assert!(!author.text.contains("Approve this plan"), "{}", author.text);
+    assert!(
+        author
+            .text
+            .contains("whoever started a rollout cannot approve it"),
+        "{}",
+        author.text
+    );
+    let approver = Browser::signed_in(&app, &other).await.get("/rollouts/1").await;
+    assert!(approver.text.contains("Approve this plan"), "{}", approver.text);
+    let first = Browser::signed_in(&app, &other).await.get("/").await.text;
+    assert!(
+        first.contains("badge warn") && first.contains("prod: rollout #1 of #1, started by admin"),
+        "{first}"
     );
 }
