@@ -210,7 +210,7 @@ impl<'a> Field<'a> {
         match self.kind {
             Kind::Lines(rows) => html! {
                 textarea.code name=(self.name) rows=(rows) spellcheck="false" placeholder=[example]
-                    aria-invalid=[invalid] aria-describedby=[described] {
+                    aria-invalid=[invalid] aria-describedby=[described] autofocus[wrong.is_some()] {
                     // A browser takes the first line break away.
                     "\n" (value)
                 }

@@ -100,7 +100,7 @@ async fn page(ui: &Ui, release: &str, environment: Option<&str>) -> Reply {
             p.alert.bad { "Another rollout of " (environment.name) " is under way: rollout " (view::rollout(open, plan.open_rollout_number)) ". This one can begin when it is over." }
         }
         @if let Some(hold) = &plan.hold { p.alert.waits { "A rollout " (view::hold(hold)) "." } }
-        section #preview aria-labelledby="preview-title" { h2 #preview-title { "Waves" } (waves::preview(&plan)) (left_alone(&plan)) }
+        section #preview aria-labelledby="preview-title" { h2 #preview-title { "Waves" } (waves::preview(&plan)) (left_alone(ui, &plan)) }
         section #start aria-labelledby="start-title" { h2 #start-title { "Start" } (start_form(ui, &to, &label, &environment.name, busy)) }
         p { a href=(Query::of(format!("/environments/{}/preflight", environment.name)).with("release", label.reference())) { "Run all checks of the preflight first" } }
         section #how aria-labelledby="how-title" { h2 #how-title { "How it goes" } (environment::strategy(&plan.strategy)) }
@@ -124,10 +124,12 @@ async fn plan(ui: &Ui, environment: &EnvironmentName, release: ReleaseId) -> Ans
     }
 }
 
-fn left_alone(plan: &RolloutPlan) -> Markup {
+fn left_alone(ui: &Ui, plan: &RolloutPlan) -> Markup {
+    let typed = ui.typed.as_ref();
+    let chosen = typed.is_some_and(|typed| typed.fields.filled("hosts").is_some());
     let names: Vec<&str> = plan.left_alone.iter().map(HostName::as_str).collect();
     html! { @if !names.is_empty() {
-        p.faint { "Left alone, since the release has nothing for them: " (listed(&names, MOST_NAMED)) }
+        p.faint { (if chosen { "Left alone: " } else { "Left alone, since the release has nothing for them: " }) (listed(&names, MOST_NAMED)) }
     } }
 }
 
