@@ -12,9 +12,9 @@ use crate::test::stages::Stage;
 #[derive(Debug, Parser)]
 #[command(name = "dev", bin_name = "./dev", version)]
 pub struct DevCli {
-    /// The checkout to work on
-    #[arg(long, global = true, default_value = ".", hide = true)]
-    pub checkout: PathBuf,
+    /// The checkout to work on; when left out this folder, or else the one that this program was built in
+    #[arg(long, global = true, hide = true)]
+    pub checkout: Option<PathBuf>,
 
     /// What to do
     #[command(subcommand)]

@@ -5,6 +5,7 @@
 //! Everything that a run starts lives in one private folder and carries one marker in its environment. So a
 //! later run can recognize and end what a killed run left behind.
 
+pub mod checkout;
 pub mod cleanup;
 pub mod cli;
 pub mod cluster;

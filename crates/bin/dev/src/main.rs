@@ -12,7 +12,7 @@ use slipway_dev::say::say;
 use slipway_dev::session::{Interrupted, with_run};
 use slipway_dev::stack::binaries::Binaries;
 use slipway_dev::test::stages;
-use slipway_dev::{cluster, demo, faults, services, sqlx, up};
+use slipway_dev::{checkout, cluster, demo, faults, services, sqlx, up};
 
 fn main() -> ExitCode {
     let cli = DevCli::parse();
@@ -37,10 +37,7 @@ fn main() -> ExitCode {
 async fn run(cli: DevCli) -> Result<()> {
     let program = std::env::current_exe().context("cannot tell where this program is")?;
     let base = base_folder(target_folder(&program));
-    let checkout = cli
-        .checkout
-        .canonicalize()
-        .context("--checkout is not a folder")?;
+    let checkout = checkout::find(cli.checkout.as_deref(), Path::new("."), &program)?;
     match cli.command {
         DevCommand::Services => with_run(&base, services::run).await,
         DevCommand::Sqlx { action } => {

@@ -182,13 +182,15 @@ fn text(addresses: &Addresses, stack: &DevStack) -> String {
         "
 Slipway is running.
 
-  API            {url}
+  console, API   {url} (open it in a browser, and sign in with the token)
   its authority  {ca}
   admin token    {token}
   all files      {folder} (logs/ has a log for each process)
 {watchers}
   each host's own service, which tells its version:
 {services}
+The browser warns of the certificate, as its authority was made a minute ago for this run alone: go on, or import it.
+
 Try next, in another terminal:
 
   export SLIPWAY_URL={url} SLIPWAY_CA_FILE={ca}
