@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use subject::{EnvironmentSubject, HostSubject, PlaneSubject, ReleaseSubject, Subject};
+pub use subject::{EnvironmentSubject, HostSubject, MANY_APPROVERS, PlaneSubject, ReleaseSubject, Subject};
 pub use table::{CHECKS, CheckInfo, Scope, is_check};
 
 use crate::HostName;

@@ -65,7 +65,11 @@ async fn run(
     };
     let (_, closures) = app.store.load_preflight(&of, &app.audit_key).await?;
     let silent = ask(&context, &app.store.ask_facts(&closures).await?).await?;
-    let (subject, hosts) = app.store.load_preflight(&of, &app.audit_key).await?;
+    let (mut subject, hosts) = app.store.load_preflight(&of, &app.audit_key).await?;
+    // Who there is, is about no environment.
+    if context.caller.limits.hides() {
+        subject.environment.related.clear();
+    }
     let unanswered = app.store.names_of(&silent, MAX_SILENT).await?;
     let findings = judge(&subject);
     Ok(Json(PreflightReport {

@@ -76,23 +76,61 @@ async fn certificate(context: &Context) -> Result<Finding, CliFailure> {
     Ok(finding(outcome, result.seen, result.cure))
 }
 
+/// The findings that are not as wished; what passed is counted. Checks that say the same of the same hosts are one row.
 fn text(context: &Context, report: &PreflightReport) -> String {
+    let mut rows: Vec<(&Finding, Vec<&str>)> = Vec::new();
+    for finding in report
+        .findings
+        .iter()
+        .filter(|finding| finding.outcome != Outcome::Passed)
+    {
+        let says = |other: &Finding| {
+            (
+                other.outcome,
+                other.message.clone(),
+                other.cure.clone(),
+                other.hosts.clone(),
+            )
+        };
+        match rows.iter_mut().find(|(first, _)| says(first) == says(finding)) {
+            Some((_, checks)) => checks.push(&finding.check),
+            None => rows.push((finding, vec![&finding.check])),
+        }
+    }
     let mut table = Table::new(&["", "CHECK", "HOSTS", "FOUND"]);
-    for finding in &report.findings {
+    for (finding, checks) in &rows {
         let tone = match finding.outcome {
             Outcome::Passed => Tone::Good,
             Outcome::Blocking => Tone::Bad,
             Outcome::Unknown | Outcome::Warning => Tone::Busy,
         };
-        let cure = finding.cure.as_ref().map(|cure| format!(" -> {cure}"));
+        let check = match checks.as_slice() {
+            [one] => (*one).to_owned(),
+            several => count(several.len(), "check"),
+        };
         table.row([
             Cell::new(word(finding.outcome), tone),
-            Cell::from(&finding.check),
+            Cell::from(check),
             Cell::maybe(hosts(finding)),
-            Cell::from(format!("{}{}", finding.message, cure.unwrap_or_default())),
+            Cell::from(&finding.message),
         ]);
     }
-    let mut text = table.render(context.output.colour, "no check was run");
+    let table = table.render(context.output.colour, "all checks passed");
+    let mut text = String::new();
+    for (line, row) in table
+        .lines()
+        .zip(std::iter::once(None).chain(rows.iter().map(Some)))
+    {
+        text.push_str(line);
+        text.push('\n');
+        let Some((finding, checks)) = row else { continue };
+        if checks.len() > 1 {
+            let _ = writeln!(text, "         these: {}", clean(&checks.join(", ")));
+        }
+        if let Some(cure) = &finding.cure {
+            let _ = writeln!(text, "         cure: {}", clean(cure));
+        }
+    }
     if !report.unanswered.is_empty() {
         let _ = writeln!(
             text,

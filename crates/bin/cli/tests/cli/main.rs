@@ -17,6 +17,7 @@ mod limits;
 mod login;
 mod open;
 mod pages;
+mod preflight;
 mod reference;
 mod signed;
 mod times;

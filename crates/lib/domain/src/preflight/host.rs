@@ -16,12 +16,22 @@ const SKEW_SHOWN: i64 = 5;
 /// A clock that is off by more makes expiry and certificates wrong.
 const SKEW_WRONG: i64 = 120;
 
-/// The verdict where facts are missing.
-pub(super) fn no_facts() -> Judgement {
-    Judgement::unknown(
-        "the agent has not said",
-        "update the agent, or look at its log: journalctl -u slipway-agent",
-    )
+/// The verdict where a fact is missing: whether that passes by itself depends on why.
+pub(super) fn no_facts(subject: &Subject, host: &HostSubject) -> Judgement {
+    match &host.facts {
+        None => Judgement::unknown(
+            "its agent has sent no facts yet",
+            "they come within a minute of its start; else update it, or see its log: journalctl -u slipway-agent",
+        ),
+        Some(_) if subject.facts(host).is_none() => Judgement::unknown(
+            format!("its facts are older than {FACTS_AGE_SECONDS} s"),
+            "see on the host: journalctl -u slipway-agent",
+        ),
+        Some(_) => Judgement::unknown(
+            "its agent says nothing of this",
+            "the host has nothing of the kind, or its agent is of an earlier release",
+        ),
+    }
 }
 
 pub(super) fn mib(bytes: u64) -> String {
@@ -69,13 +79,9 @@ pub(super) fn one_machine(_: &Subject, host: &HostSubject) -> Judgement {
 }
 
 pub(super) fn facts(subject: &Subject, host: &HostSubject) -> Judgement {
-    match &host.facts {
-        None => no_facts(),
-        Some(_) if subject.facts(host).is_some() => Judgement::passed("the facts are new"),
-        Some(_) => Judgement::unknown(
-            format!("its facts are older than {FACTS_AGE_SECONDS} s"),
-            "see on the host: journalctl -u slipway-agent",
-        ),
+    match subject.facts(host) {
+        Some(_) => Judgement::passed("the facts are new"),
+        None => no_facts(subject, host),
     }
 }
 
@@ -156,7 +162,7 @@ pub(super) fn boot_default(_: &Subject, host: &HostSubject) -> Option<Judgement>
 
 pub(super) fn release_trusted(subject: &Subject, host: &HostSubject) -> Judgement {
     let Some(keys) = subject.facts(host).and_then(|facts| facts.release_keys.as_ref()) else {
-        return no_facts();
+        return no_facts(subject, host);
     };
     let signed_by = &subject.release.signed_by;
     if keys.is_empty() {
@@ -189,16 +195,19 @@ fn closure<'a>(subject: &Subject, host: &'a HostSubject) -> Option<&'a ClosureFa
     (found.path == host.closure).then_some(found)
 }
 
-fn not_asked() -> Judgement {
+fn not_asked(subject: &Subject, host: &HostSubject) -> Judgement {
+    if subject.facts(host).is_none() {
+        return no_facts(subject, host);
+    }
     Judgement::unknown(
-        "the agent has not said",
+        "its agent has not looked for the closure yet",
         "ask again in a few seconds; an agent of an earlier release cannot say",
     )
 }
 
 pub(super) fn architecture(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
     let Some(of_host) = subject.facts(host).and_then(|facts| facts.system.as_ref()) else {
-        return Some(no_facts());
+        return Some(no_facts(subject, host));
     };
     // Before it was fetched nobody can tell, and fetching is no risk.
     let of_closure = closure(subject, host)?.system.as_ref()?;
@@ -214,7 +223,7 @@ pub(super) fn architecture(subject: &Subject, host: &HostSubject) -> Option<Judg
 
 pub(super) fn cache(subject: &Subject, host: &HostSubject) -> Judgement {
     let Some(found) = closure(subject, host) else {
-        return not_asked();
+        return not_asked(subject, host);
     };
     match found.availability {
         Availability::Present | Availability::Fetchable | Availability::Missing => {
@@ -233,7 +242,7 @@ pub(super) fn cache(subject: &Subject, host: &HostSubject) -> Judgement {
 
 pub(super) fn cache_paths(subject: &Subject, host: &HostSubject) -> Judgement {
     let Some(found) = closure(subject, host) else {
-        return not_asked();
+        return not_asked(subject, host);
     };
     match found.availability {
         Availability::Present | Availability::Fetchable => {
@@ -274,7 +283,7 @@ fn bytes_needed(subject: &Subject, host: &HostSubject) -> Option<u64> {
 pub(super) fn store_space(subject: &Subject, host: &HostSubject) -> Judgement {
     let facts = subject.facts(host);
     let Some(store) = facts.and_then(|facts| facts.filesystem(FilesystemRole::Store)) else {
-        return no_facts();
+        return no_facts(subject, host);
     };
     let cure = "free some on the host: slipway-agent collect --keep-days 7";
     let Some(needed) = bytes_needed(subject, host) else {
@@ -302,7 +311,14 @@ pub(super) fn store_space(subject: &Subject, host: &HostSubject) -> Judgement {
     if store.free_bytes < needed.saturating_add(STORE_SPARE) {
         Judgement::blocking(said(), cure)
     } else if left < store.total_bytes / 10 {
-        Judgement::warning(said(), cure)
+        let percent = left.saturating_mul(100) / store.total_bytes.max(1);
+        Judgement::warning(
+            format!(
+                "{}; that leaves {percent} %, and less than 10 % is little",
+                said()
+            ),
+            cure,
+        )
     } else {
         Judgement::passed("the stores have room for the closure")
     }
@@ -311,7 +327,7 @@ pub(super) fn store_space(subject: &Subject, host: &HostSubject) -> Judgement {
 pub(super) fn boot_space(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
     let facts = subject.facts(host).filter(|facts| facts.filesystems.is_some());
     let Some(facts) = facts else {
-        return Some(no_facts());
+        return Some(no_facts(subject, host));
     };
     // A container and a network boot have none.
     let boot = facts.filesystem(FilesystemRole::Boot)?;

@@ -21,7 +21,10 @@ fn by<T>(
     fact: impl Fn(&HostFacts) -> Option<&T>,
     judge: impl FnOnce(&T) -> Judgement,
 ) -> Judgement {
-    subject.facts(host).and_then(fact).map_or_else(no_facts, judge)
+    subject
+        .facts(host)
+        .and_then(fact)
+        .map_or_else(|| no_facts(subject, host), judge)
 }
 
 pub(super) fn time_sync(subject: &Subject, host: &HostSubject) -> Judgement {
@@ -92,7 +95,7 @@ pub(super) fn state_space(subject: &Subject, host: &HostSubject) -> Judgement {
                 .filter(written)
                 .min_by_key(|found| found.free_bytes);
             let Some(tightest) = tightest else {
-                return no_facts();
+                return no_facts(subject, host);
             };
             let said = format!("{} are free in {}", mib(tightest.free_bytes), tightest.path);
             let cure = "free some space there";

@@ -1,10 +1,10 @@
 //! Checks of the release, the environment and the control plane.
 
 use super::Judgement;
-use super::subject::Subject;
-use crate::HostName;
+use super::subject::{MANY_APPROVERS, Subject};
 use crate::host_plan::section;
 use crate::strategy::Canary;
+use crate::{HostName, PrincipalName};
 
 /// More changes on one host are more than a person reads.
 const CHANGES_SHOWN: u64 = 2000;
@@ -153,13 +153,35 @@ pub(super) fn approvers(subject: &Subject) -> Judgement {
     if !environment.approval_required {
         return Judgement::passed("no approval is asked for");
     }
-    if environment.approvers == 0 {
-        return Judgement::blocking(
+    let related = related(&environment.related);
+    match environment.approvers {
+        0 if environment.related.is_empty() => Judgement::blocking(
             "an approval is asked for, and nobody but you could give it",
             "make an approver: slipway principal create NAME --role approver",
-        );
+        ),
+        0 => Judgement::blocking(
+            format!("an approval is asked for, and nobody but you could give it{related}"),
+            format!(
+                "have another admin make an approver, or permit it: slipway env set {} --related-approval-allowed true",
+                environment.name
+            ),
+        ),
+        1 => Judgement::passed(format!("one other can approve{related}")),
+        few @ 2..MANY_APPROVERS => Judgement::passed(format!("{few} others can approve{related}")),
+        many => Judgement::passed(format!("{many} or more others can approve{related}")),
     }
-    Judgement::passed(format!("{} others can approve", environment.approvers))
+}
+
+/// Those who may not, although they have the role.
+fn related(names: &[PrincipalName]) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    let names: Vec<&str> = names.iter().map(PrincipalName::as_str).collect();
+    format!(
+        "; not {}: one of you made the other, or a token of it",
+        names.join(", nor ")
+    )
 }
 
 pub(super) fn order_labels(subject: &Subject) -> Judgement {

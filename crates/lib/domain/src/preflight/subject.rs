@@ -6,7 +6,7 @@ use crate::calendar::Hold;
 use crate::drift::Drift;
 use crate::facts::{FACTS_AGE_SECONDS, HostFacts};
 use crate::host_plan::HostPlan;
-use crate::{EnvironmentName, HostName, Labels, PlanReport, StorePath, Strategy, Timestamp};
+use crate::{EnvironmentName, HostName, Labels, PlanReport, PrincipalName, StorePath, Strategy, Timestamp};
 
 /// A release and the environment that it is to be rolled out to.
 #[derive(Debug, Clone)]
@@ -40,6 +40,9 @@ pub struct ReleaseSubject {
     pub plans: Vec<HostPlan>,
 }
 
+/// As many approvers as anybody needs to know of.
+pub const MANY_APPROVERS: u64 = 10;
+
 /// An environment.
 #[derive(Debug, Clone)]
 pub struct EnvironmentSubject {
@@ -49,8 +52,10 @@ pub struct EnvironmentSubject {
     pub strategy: Strategy,
     /// Whether a rollout needs an approval.
     pub approval_required: bool,
-    /// Who could approve, if the one who asks started the rollout.
+    /// How many others could approve, if the one who asks started the rollout: up to [`MANY_APPROVERS`].
     pub approvers: u64,
+    /// Those with the role whose approval would be refused, as one of the two made the other.
+    pub related: Vec<PrincipalName>,
     /// The rollout that is under way there.
     pub open_rollout: Option<String>,
     /// What keeps rollouts from beginning anything now.

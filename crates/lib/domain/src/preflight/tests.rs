@@ -125,6 +125,7 @@ fn good() -> Subject {
             strategy: Strategy::default(),
             approval_required: true,
             approvers: 2,
+            related: Vec::new(),
             open_rollout: None,
             hold: None,
             out: Vec::new(),

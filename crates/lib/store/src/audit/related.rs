@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use slipway_domain::PrincipalId;
+use slipway_domain::{PrincipalId, PrincipalName};
 use sqlx::PgConnection;
 
 use super::{AuditKey, gate, sealed};
@@ -17,6 +17,34 @@ pub(crate) async fn are_related(
     other: PrincipalId,
 ) -> Result<bool, StoreError> {
     Ok(makers(tx, key, one).await?.contains(&other) || makers(tx, key, other).await?.contains(&one))
+}
+
+/// Those of these who could approve what a principal starts, up to `enough`, and those who could not although they have the
+/// role. One whom the audit log does not know so approves nothing.
+pub(crate) async fn part_related(
+    tx: &mut PgConnection,
+    key: &AuditKey,
+    of: PrincipalId,
+    candidates: Vec<(PrincipalId, PrincipalName)>,
+    enough: u64,
+) -> Result<(u64, Vec<PrincipalName>), StoreError> {
+    let own = match makers(tx, key, of).await {
+        Err(StoreError::Tampered(_)) => return Ok((0, Vec::new())),
+        own => own?,
+    };
+    let (mut unrelated, mut related) = (0, Vec::new());
+    for (candidate, name) in candidates {
+        if unrelated >= enough {
+            break;
+        }
+        match makers(tx, key, candidate).await {
+            Ok(makers) if own.contains(&candidate) || makers.contains(&of) => related.push(name),
+            Ok(_) => unrelated += 1,
+            Err(StoreError::Tampered(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((unrelated, related))
 }
 
 /// Everybody who has a hand in a principal.

@@ -7,12 +7,12 @@ use slipway_domain::drift::Drift;
 use slipway_domain::facts::FACTS_AGE_SECONDS;
 use slipway_domain::lives::Doubt;
 use slipway_domain::preflight::{
-    self, EnvironmentSubject, HostSubject, PlaneSubject, ReleaseSubject, Subject,
+    self, EnvironmentSubject, HostSubject, MANY_APPROVERS, PlaneSubject, ReleaseSubject, Subject,
 };
 use slipway_domain::snapshot::Preflight;
 use slipway_domain::{
-    EnvironmentId, EnvironmentName, HostFacts, HostId, HostName, Labels, PlanReport, PrincipalId, ReleaseId,
-    RolloutId, StepState, StorePath, Strategy, Timestamp,
+    EnvironmentId, EnvironmentName, HostFacts, HostId, HostName, Labels, PlanReport, PrincipalId,
+    PrincipalName, ReleaseId, RolloutId, StepState, StorePath, Strategy, Timestamp,
 };
 use slipway_release::Signature;
 use sqlx::PgConnection;
@@ -20,6 +20,7 @@ use sqlx::types::Json;
 use tracing::instrument;
 use uuid::Uuid;
 
+use crate::audit::related;
 use crate::fleet::offline_after;
 use crate::plans::read_plans;
 use crate::releases::manifests::committed_number;
@@ -61,7 +62,7 @@ impl Store {
         let walks = self.audit_walks(key).await?;
         bounded(async {
             let mut tx = self.begin_one_moment().await?;
-            let (environment, now) = environment(&mut tx, of).await?;
+            let (environment, now) = environment(&mut tx, of, key).await?;
             let hosts = hosts(&mut tx, of.environment, of.release, None).await?;
             let release = release(&mut tx, of.environment, of.release, &hosts).await?;
             let workers = sqlx::query_scalar!(
@@ -123,6 +124,7 @@ pub(crate) async fn of_rollout(
             strategy: strategy.clone(),
             approval_required: false,
             approvers: 0,
+            related: Vec::new(),
             open_rollout: None,
             hold: None,
             out: Vec::new(),
@@ -160,21 +162,22 @@ impl Host {
 async fn environment(
     tx: &mut PgConnection,
     of: &PreflightOf,
+    key: &AuditKey,
 ) -> Result<(EnvironmentSubject, Timestamp), StoreError> {
     let row = sqlx::query!(
         r#"SELECT e.name AS "name: EnvironmentName", e.strategy AS "strategy: Strategy", e.approval_required,
-                  now() AS "now!",
-                  (SELECT r.seq FROM rollouts r WHERE r.environment_id = e.id AND r.finished_at IS NULL LIMIT 1) AS open,
-                  (SELECT count(*) FROM principals p
-                   WHERE coalesce(p.environment_roles->>e.name, p.role) IN ('approver', 'admin')
-                     AND p.disabled_at IS NULL AND p.id <> $2
-                     AND (e.related_approval_allowed OR p.made_by IS DISTINCT FROM $2)) AS "approvers!"
+                  e.related_approval_allowed, now() AS "now!",
+                  (SELECT r.seq FROM rollouts r WHERE r.environment_id = e.id AND r.finished_at IS NULL LIMIT 1) AS open
            FROM environments e WHERE e.id = $1"#,
-        of.environment.as_uuid(),
-        of.by.as_uuid()
+        of.environment.as_uuid()
     )
     .fetch_one(&mut *tx)
     .await?;
+    let (approvers, related) = if row.approval_required {
+        approvers(tx, of, key, row.related_approval_allowed).await?
+    } else {
+        (0, Vec::new())
+    };
     let left_out = load_left_out(tx, of.environment, None).await?;
     let mut out: Vec<HostName> = left_out.into_values().map(|host| host.name).collect();
     out.sort();
@@ -182,12 +185,37 @@ async fn environment(
         name: row.name,
         strategy: row.strategy,
         approval_required: row.approval_required,
-        approvers: row.approvers.unsigned_abs(),
+        approvers,
+        related,
         open_rollout: row.open.map(|seq| seq.to_string()),
         hold: of.hold.clone(),
         out,
     };
     Ok((subject, row.now))
+}
+
+/// How many others could approve what the one who asks starts, and who with the role could not.
+async fn approvers(
+    tx: &mut PgConnection,
+    of: &PreflightOf,
+    key: &AuditKey,
+    may_be_related: bool,
+) -> Result<(u64, Vec<PrincipalName>), StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT p.id AS "id: PrincipalId", p.name AS "name: PrincipalName" FROM principals p, environments e
+           WHERE e.id = $1 AND p.id <> $2 AND p.disabled_at IS NULL
+             AND coalesce(p.environment_roles->>e.name, p.role) IN ('approver', 'admin')
+           ORDER BY p.name"#,
+        of.environment.as_uuid(),
+        of.by.as_uuid()
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    if may_be_related {
+        return Ok(((rows.len() as u64).min(MANY_APPROVERS), Vec::new()));
+    }
+    let candidates = rows.into_iter().map(|row| (row.id, row.name)).collect();
+    related::part_related(tx, key, of.by, candidates, MANY_APPROVERS).await
 }
 
 async fn release(

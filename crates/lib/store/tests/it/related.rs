@@ -3,7 +3,7 @@
 use slipway_domain::event::Actor;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{PrincipalId, Role, RolloutId, RolloutState};
-use slipway_store::{EventAuthor, NewToken, StoreError, TokenHash, TokenOwner};
+use slipway_store::{EventAuthor, NewToken, PreflightOf, StoreError, TokenHash, TokenOwner};
 use slipway_wire::fleet::UpdateEnvironment;
 use sqlx::PgPool;
 
@@ -154,4 +154,45 @@ async fn a_hand_in_another_is_found_whatever_the_columns_say(pool: PgPool) {
             "{hide}: {refused:?}"
         );
     }
+}
+
+/// As the approval itself would find it: by the whole chain, and not by who made whom directly.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_preflight_counts_those_whose_approval_would_be_taken(pool: PgPool) {
+    let fleet = Fleet::of(1).approval_required().seed(&store(&pool)).await;
+    puppet(&fleet).await;
+    let by = EventAuthor::new(Actor::Principal("puppet".parse().unwrap()), &fleet.key);
+    fleet
+        .store
+        .create_principal(&"string".parse().unwrap(), Role::Approver, &by)
+        .await
+        .unwrap();
+    let release = fleet.release(1).await;
+    let looked = async || {
+        let of = PreflightOf {
+            environment: fleet.environment.id,
+            release,
+            by: fleet.author.id,
+            version: String::new(),
+            hold: None,
+        };
+        let (subject, _) = fleet.store.load_preflight(&of, &fleet.key).await.unwrap();
+        let related: Vec<String> = subject
+            .environment
+            .related
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        (subject.environment.approvers, related)
+    };
+    let puppets = vec!["puppet".to_owned(), "string".to_owned()];
+    assert_eq!(looked().await, (1, puppets.clone()), "grace alone could");
+    sql(
+        &pool,
+        "UPDATE principals SET disabled_at = now() WHERE name = 'grace'",
+    )
+    .await;
+    assert_eq!(looked().await, (0, puppets));
+    permit(&fleet, true).await;
+    assert_eq!(looked().await, (2, Vec::new()));
 }

@@ -75,6 +75,10 @@ pub(super) const CASES: &[Case] = &[
     ("approvers", Blocking, "nobody but you", |s| {
         s.environment.approvers = 0;
     }),
+    ("approvers", Blocking, "not ci: one of you made the other", |s| {
+        s.environment.approvers = 0;
+        s.environment.related = vec!["ci".parse().unwrap()];
+    }),
     ("order-labels", Warning, "role=db", |s| {
         s.environment.strategy.order = vec![
             Group::of("role=db".parse().unwrap()),
@@ -129,7 +133,7 @@ pub(super) const CASES: &[Case] = &[
     ("one-machine", Blocking, "two lives", |s| {
         s.hosts[0].doubt = Some("two lives".to_owned());
     }),
-    ("facts", Unknown, "has not said", |s| s.hosts[0].facts = None),
+    ("facts", Unknown, "sent no facts yet", |s| s.hosts[0].facts = None),
     ("facts", Unknown, "older than", |s| s.now = at(FACTS_AGE_SECONDS)),
     ("clock", Warning, "6 s behind", |s| {
         s.hosts[0].clock_skew_seconds = Some(-6);
@@ -143,7 +147,7 @@ pub(super) const CASES: &[Case] = &[
     ("time-sync", Warning, "no time service", |s| {
         facts(s).clock_synchronised = Some(false);
     }),
-    ("time-sync", Unknown, "has not said", |s| {
+    ("time-sync", Unknown, "says nothing of this", |s| {
         facts(s).clock_synchronised = None;
     }),
     ("open-attempt", Blocking, "neither committed", |s| {
@@ -173,7 +177,7 @@ pub(super) const CASES: &[Case] = &[
     ("release-trusted", Warning, "trusts the control plane", |s| {
         facts(s).release_keys = Some(Vec::new());
     }),
-    ("release-trusted", Unknown, "has not said", |s| {
+    ("release-trusted", Unknown, "says nothing of this", |s| {
         facts(s).release_keys = None;
     }),
     (
@@ -184,7 +188,7 @@ pub(super) const CASES: &[Case] = &[
             facts(s).system = Some("aarch64-linux".to_owned());
         },
     ),
-    ("architecture", Unknown, "has not said", |s| {
+    ("architecture", Unknown, "says nothing of this", |s| {
         facts(s).system = None;
     }),
     ("cache", Blocking, "no cache answers; nix said: refused", |s| {
@@ -196,7 +200,8 @@ pub(super) const CASES: &[Case] = &[
         facts(s).closure.as_mut().unwrap().availability = Availability::Unknown;
     }),
     // What the agent knows of another closure says nothing of this one.
-    ("cache", Unknown, "has not said", |s| {
+    ("cache", Unknown, "sent no facts yet", |s| s.hosts[0].facts = None),
+    ("cache", Unknown, "has not looked for the closure yet", |s| {
         facts(s).closure.as_mut().unwrap().path = path("other");
     }),
     ("cache-paths", Blocking, "in none of its caches", |s| {
@@ -208,7 +213,9 @@ pub(super) const CASES: &[Case] = &[
     ("nix", Blocking, "connection refused", |s| {
         facts(s).nix_problem = Some("connection refused".to_owned());
     }),
-    ("nix", Unknown, "has not said", |s| facts(s).nix_problem = None),
+    ("nix", Unknown, "says nothing of this", |s| {
+        facts(s).nix_problem = None;
+    }),
     (
         "store-space",
         Blocking,
@@ -251,7 +258,7 @@ pub(super) const CASES: &[Case] = &[
         facts(s).closure = None;
         room(s, Boot, |boot| boot.free_bytes = 79 * MIB);
     }),
-    ("boot-space", Unknown, "has not said", |s| {
+    ("boot-space", Unknown, "says nothing of this", |s| {
         facts(s).filesystems = None;
     }),
     ("state-space", Warning, "255 MiB", |s| {
@@ -260,7 +267,7 @@ pub(super) const CASES: &[Case] = &[
     ("state-space", Blocking, "31 MiB", |s| {
         room(s, State, |state| state.free_bytes = 31 * MIB);
     }),
-    ("state-space", Unknown, "has not said", |s| {
+    ("state-space", Unknown, "says nothing of this", |s| {
         facts(s).filesystems = Some(Vec::new());
     }),
     ("read-only", Blocking, "mounted read-only", |s| {
@@ -272,7 +279,9 @@ pub(super) const CASES: &[Case] = &[
     ("memory", Blocking, "63 MiB", |s| {
         facts(s).memory.as_mut().unwrap().available_bytes = 63 * MIB;
     }),
-    ("memory", Unknown, "has not said", |s| facts(s).memory = None),
+    ("memory", Unknown, "says nothing of this", |s| {
+        facts(s).memory = None;
+    }),
     ("pressure", Warning, "20 % of the last minute for memory", |s| {
         facts(s).pressure.as_mut().unwrap().memory = 201;
     }),
@@ -282,7 +291,9 @@ pub(super) const CASES: &[Case] = &[
     ("pressure", Warning, "for processors", |s| {
         facts(s).pressure.as_mut().unwrap().cpu = 701;
     }),
-    ("pressure", Unknown, "has not said", |s| facts(s).pressure = None),
+    ("pressure", Unknown, "says nothing of this", |s| {
+        facts(s).pressure = None;
+    }),
     ("load", Warning, "its load is 8 on 2", |s| {
         facts(s).load.as_mut().unwrap().five_minutes = 801;
     }),
@@ -298,7 +309,9 @@ pub(super) const CASES: &[Case] = &[
     ("systemd", Unknown, "systemd says offline", |s| {
         facts(s).systemd.as_mut().unwrap().state = "offline".to_owned();
     }),
-    ("systemd", Unknown, "has not said", |s| facts(s).systemd = None),
+    ("systemd", Unknown, "says nothing of this", |s| {
+        facts(s).systemd = None;
+    }),
     ("failed-units", Warning, "a.service, b.service", |s| {
         facts(s).systemd.as_mut().unwrap().failed_units =
             vec!["a.service".to_owned(), "b.service".to_owned()];
@@ -347,7 +360,7 @@ pub(super) const CASES: &[Case] = &[
     ("database-quorum", Unknown, "no member answered", |s| {
         facts(s).clusters.as_mut().unwrap()[0].members.clear();
     }),
-    ("database-quorum", Unknown, "has not said", |s| {
+    ("database-quorum", Unknown, "says nothing of this", |s| {
         facts(s).clusters = None;
     }),
 ];
