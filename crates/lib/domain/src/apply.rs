@@ -71,6 +71,8 @@ impl Snapshot {
                     // It was decided before a window closed, and is late.
                     return Err(ApplyError::Stale(format!("the rollout {}", hold.words())));
                 }
+                let rollout = &self.rollout;
+                let went_back = (rollout.state == RolloutState::Reverting).then(|| rollout.reason.clone());
                 let step = self.step_mut(*step)?;
                 if step.state != *from {
                     let moved = format!("step {} is {}, not {from}", step.id, step.state);
@@ -79,7 +81,15 @@ impl Snapshot {
                 if !from.may_become(*to) {
                     return Err(ApplyError::Illegal(format!("a step from {from} to {to}")));
                 }
+                // It was put back with its rollout, and did not fail.
+                let put_back = *from == StepState::Reverting
+                    && *to == StepState::Reverted
+                    && step.reason.is_some()
+                    && went_back.is_some_and(|why| why == step.reason);
                 step.become_(*to, &change.cause, now);
+                if put_back {
+                    step.failures = step.failures.saturating_sub(1);
+                }
                 step.attempt = attempt.or(step.attempt);
                 if *reset_failures {
                     step.failures = 0;

@@ -9,6 +9,7 @@ use crate::snapshot::{CommandKind, HostObservation, OperatorCommand, Preflight, 
 use crate::strategy::{Offline, OnFailure, Share, Strategy};
 use crate::{AttemptPhase, CommandId, HostId, PrincipalId, RolloutId, Timing};
 
+mod back;
 mod hold;
 mod hooks;
 mod order;
