@@ -147,7 +147,7 @@ pub(crate) async fn probe(check: PendingCheck, client: &Client, path: &str) -> C
         }) => check.ok(format!("in {} ms", begun.elapsed().as_millis())),
         Ok(answer) => check.fail(
             format!("{path} answered {}", answer.status),
-            "see health above, and the api's log",
+            "see `health`, and the api's log",
         ),
         Err(error) => check.fail_by(&error),
     }

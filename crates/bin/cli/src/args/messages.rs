@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand};
+use slipway_domain::named::UnknownName;
 use slipway_domain::{
     DeliveryId, DeliveryState, DestinationKind, DestinationName, EnvironmentName, MessageKind,
 };
@@ -42,7 +43,7 @@ pub enum DestinationCommand {
         /// The destination's name
         name: DestinationName,
         /// Only those in this state: waiting, delivered or dead
-        #[arg(long)]
+        #[arg(long, value_parser = state)]
         state: Option<DeliveryState>,
         /// How many
         #[arg(long, value_name = "N", default_value = "50", value_parser = number(1_u32, 10_000))]
@@ -66,7 +67,7 @@ pub struct CreateDestinationArgs {
     /// Its name
     pub name: DestinationName,
     /// How it takes messages: standard (Standard Webhooks), slack, matrix or email
-    #[arg(long)]
+    #[arg(long, value_parser = kind)]
     pub kind: DestinationKind,
     /// The address of a webhook or of a Matrix server, unless it is a password itself, as Slack's is
     #[arg(long, value_name = "URL", conflicts_with = "to_file")]
@@ -122,9 +123,20 @@ pub struct SetDestinationArgs {
     pub all_messages: bool,
 }
 
-fn message(text: &str) -> Result<MessageKind, String> {
-    text.parse().map_err(|error: slipway_domain::named::UnknownName| {
-        let all: Vec<&str> = MessageKind::ALL.iter().map(|kind| kind.as_str()).collect();
-        format!("{error}: use {}", all.join(", "))
-    })
+/// Parsers of words that there are only so many of: the error names them all.
+macro_rules! one_of {
+    ($($parser:ident: $name:ident),+ $(,)?) => {$(
+        fn $parser(text: &str) -> Result<$name, String> {
+            text.parse().map_err(|error: UnknownName| {
+                let all: Vec<&str> = $name::ALL.iter().map(|one| one.as_str()).collect();
+                format!("{error}: use {}", all.join(", "))
+            })
+        }
+    )+};
+}
+
+one_of! {
+    message: MessageKind,
+    kind: DestinationKind,
+    state: DeliveryState,
 }

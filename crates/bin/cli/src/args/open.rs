@@ -31,4 +31,6 @@ pub enum Page {
     Audit,
     /// People and tokens
     Access,
+    /// Browsers that are signed in
+    Sessions,
 }

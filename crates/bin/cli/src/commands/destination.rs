@@ -89,11 +89,9 @@ pub(super) async fn run(context: &Context, command: DestinationCommand) -> Resul
             match (name, delivery) {
                 (Some(name), _) => {
                     let replayed = client.replay_destination(&name).await?;
-                    output.show(&replayed, || {
-                        format!(
-                            "sending {} to {name} again\n",
-                            count(replayed.replayed as usize, "message")
-                        )
+                    output.show(&replayed, || match replayed.replayed {
+                        0 => format!("no message to {name} is dead, so nothing is sent again\n"),
+                        some => format!("sending {} to {name} again\n", count(some as usize, "message")),
                     })?;
                 }
                 (None, Some(id)) => {

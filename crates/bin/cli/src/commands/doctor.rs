@@ -3,10 +3,11 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use slipway_client::Client;
+use slipway_client::{Client, ClientError};
 use slipway_domain::{EnvironmentRoles, HostName};
 use slipway_verify::{CheckResult, PendingCheck, Site, VerifyTarget};
 use slipway_wire::access::Whoami;
+use slipway_wire::monitoring::Health;
 use tokio::time::timeout;
 
 use super::verify::VerifyReport;
@@ -30,13 +31,18 @@ pub(super) async fn run(context: &Context, host: Option<HostName>) -> Result<Exi
         Err(failure) => targets.push(known(address, &failure)),
         Ok((builder, _)) => {
             let of = builder.url().as_str().trim_end_matches('/').to_owned();
+            let health = builder.clone().build()?.health().await;
+            if let Err(error @ ClientError::Unreachable { .. }) = &health {
+                targets.extend(nothing_answers(address, &of, host.as_ref(), error));
+                return finish(&context, targets).await;
+            }
             targets.push(VerifyTarget::Known(address.ok(format!("asks {of}"))));
             let client = context.client();
             targets.push(VerifyTarget::Known(match &client {
                 Ok(client) => login(client).await,
                 Err(failure) => failed(PendingCheck::new("login", HERE), failure),
             }));
-            targets.push(VerifyTarget::Known(version(&builder.clone().build()?, &of).await));
+            targets.push(VerifyTarget::Known(version(&health, &of)));
             targets.push(VerifyTarget::Site(Site::new(&of, builder, LIMIT, true)?));
             if let Some(name) = host {
                 targets.push(match client {
@@ -50,9 +56,30 @@ pub(super) async fn run(context: &Context, host: Option<HostName>) -> Result<Exi
             }
         }
     }
+    finish(&context, targets).await
+}
+
+async fn finish(context: &Context, targets: Vec<VerifyTarget>) -> Result<Exit, CliFailure> {
     let report = VerifyReport::new(slipway_verify::run(targets, LIMIT, (context.output.now)()).await);
     context.output.show(&report, || report.text(context.output))?;
     Ok(report.exit())
+}
+
+/// The one finding where no request arrives: all others would only say the same again.
+fn nothing_answers(
+    address: PendingCheck,
+    of: &str,
+    host: Option<&HostName>,
+    error: &ClientError,
+) -> Vec<VerifyTarget> {
+    let cure = error.help().unwrap_or("check the address");
+    let mut found = vec![VerifyTarget::Known(address.fail(error.summary(), cure))];
+    let waiting = ["login", "version", "health"].map(|check| PendingCheck::new(check, of));
+    let host = host.map(|_| PendingCheck::new("host", of));
+    found.extend(waiting.into_iter().chain(host).map(|check| {
+        VerifyTarget::Known(check.not_checked("skipped: the address does not answer", "see `address`"))
+    }));
+    found
 }
 
 fn known(check: PendingCheck, failure: &CliFailure) -> VerifyTarget {
@@ -122,10 +149,10 @@ async fn login(client: &Client) -> CheckResult {
 }
 
 /// Both read each other's answers over one release at least; with more between them, something may be missing.
-async fn version(client: &Client, of: &str) -> CheckResult {
+fn version(health: &Result<Health, ClientError>, of: &str) -> CheckResult {
     let check = PendingCheck::new("version", of);
     let own = env!("CARGO_PKG_VERSION");
-    match client.health().await {
+    match health {
         Ok(health) if health.version == own => check.ok(format!("both are {own}")),
         Ok(health) => check.warn(
             format!("the API is {}, and this command line is {own}", health.version),

@@ -40,7 +40,7 @@ pub(super) async fn run(context: &Context, args: OpenArgs) -> Result<(), CliFail
     Ok(())
 }
 
-/// Its path. What moves is found first, so that the address stays that of the same thing.
+/// Its path. A thing is asked for first: so there is one, and the address stays that of the same one.
 async fn path(context: &Context, page: Option<Page>, name: Option<&str>) -> Result<String, CliFailure> {
     Ok(match (page, name) {
         (None | Some(Page::Env), None) => "/".to_owned(),
@@ -49,25 +49,29 @@ async fn path(context: &Context, page: Option<Page>, name: Option<&str>) -> Resu
         (Some(Page::Rollout), None) => "/rollouts".to_owned(),
         (Some(Page::Audit), None) => "/audit".to_owned(),
         (Some(Page::Access), None) => "/access".to_owned(),
-        (Some(Page::Env), Some(name)) => format!("/environments/{}", read::<EnvironmentName>(name)?),
-        (Some(Page::Host), Some(name)) => format!("/hosts/{}", read::<HostName>(name)?),
-        (Some(Page::Release), Some(name)) => match read::<ReleaseRef>(name)? {
-            moving if moving.moves() => {
-                let release = context.client()?.release(&moving).await?;
-                format!("/releases/{}", release.label().reference())
-            }
-            release => format!("/releases/{release}"),
-        },
-        (Some(Page::Rollout), Some(name)) => match read::<RolloutArg>(name)? {
-            RolloutArg::Rollout(rollout) if !rollout.moves() => format!("/rollouts/{rollout}"),
-            moving => {
-                let client = context.client()?;
-                let rollout = resolve(&client, moving, Which::OpenOrNewest).await?;
-                let rollout = client.rollout(&rollout).await?;
-                format!("/rollouts/{}", rollout.summary.reference())
-            }
-        },
-        (None | Some(Page::Audit | Page::Access), Some(name)) => {
+        (Some(Page::Sessions), None) => "/sessions".to_owned(),
+        (Some(Page::Env), Some(name)) => {
+            let environment = context
+                .client()?
+                .environment(&read::<EnvironmentName>(name)?)
+                .await?;
+            format!("/environments/{}", environment.name)
+        }
+        (Some(Page::Host), Some(name)) => {
+            let host = context.client()?.host(&read::<HostName>(name)?).await?;
+            format!("/hosts/{}", host.name)
+        }
+        (Some(Page::Release), Some(name)) => {
+            let release = context.client()?.release(&read::<ReleaseRef>(name)?).await?;
+            format!("/releases/{}", release.label().reference())
+        }
+        (Some(Page::Rollout), Some(name)) => {
+            let client = context.client()?;
+            let rollout = resolve(&client, read::<RolloutArg>(name)?, Which::OpenOrNewest).await?;
+            let rollout = client.rollout(&rollout).await?;
+            format!("/rollouts/{}", rollout.summary.reference())
+        }
+        (None | Some(Page::Audit | Page::Access | Page::Sessions), Some(name)) => {
             return Err(
                 CliFailure::usage(format!("this page is of no single thing, and not of `{name}`"))
                     .help("leave the name out"),

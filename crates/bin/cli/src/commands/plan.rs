@@ -27,12 +27,12 @@ pub(super) fn of_rollout(plans: &RolloutHostPlans) -> String {
     if let Some(approved) = plans.approved {
         let _ = writeln!(text, "approved     {approved}");
     }
-    let _ = writeln!(
-        text,
-        "\n{} with {}",
-        count(hosts, "host"),
-        count(plans.plans.len(), "different plan")
-    );
+    let hosts_of = count(hosts, "host");
+    let _ = match (hosts, plans.plans.len()) {
+        (0 | 1, _) => writeln!(text, "\n{hosts_of}"),
+        (_, 1) => writeln!(text, "\n{hosts_of}, all with the same plan"),
+        (_, several) => writeln!(text, "\n{hosts_of} with {several} different plans"),
+    };
     shared(&mut text, &plans.plans, &plans.unknown);
     text
 }

@@ -13,6 +13,7 @@ use slipway_text::plain;
 use slipway_wire::audit::{Event, EventQuery};
 use slipway_wire::page::{EnvironmentPageQuery, MAX_LIMIT};
 use slipway_wire::plan::RolloutHostPlans;
+use slipway_wire::problem::kind;
 use slipway_wire::rollout::{CreateCommand, CreateRollout, FreezeOverride, Rollout, RolloutSummary, Step};
 
 use super::{List, audit, first, strategy};
@@ -166,7 +167,17 @@ pub(super) async fn resolve(
         RolloutArg::Rollout(rollout) => return Ok(rollout),
         RolloutArg::Environment(name) => name,
     };
-    if let Some(id) = client.environment(&name).await?.open_rollout {
+    let environment = match client.environment(&name).await {
+        Err(error) if error.is(kind::NOT_FOUND) => {
+            return Err(
+                CliFailure::not_found(format!("`{name}` is neither a rollout nor an environment")).help(
+                    "give a rollout's number, which `slipway rollout list` shows; a release's name is none",
+                ),
+            );
+        }
+        other => other?,
+    };
+    if let Some(id) = environment.open_rollout {
         return Ok(id.into());
     }
     if which == Which::Open {
@@ -233,10 +244,19 @@ async fn give(
     let rollout = client.command_rollout(&rollout, &request).await?;
     output.show(&rollout, || {
         let summary = &rollout.summary;
+        let label = summary.label();
+        let done = match (command, plan) {
+            (CommandKind::Approve, Some(plan)) => {
+                format!("approved the rollout {label} with the plan {plan}")
+            }
+            (CommandKind::Approve, None) => format!("approved the rollout {label}"),
+            (CommandKind::OverrideFreeze, _) => {
+                format!("overrode the windows and freezes for the rollout {label}")
+            }
+            _ => format!("asked the rollout {label} to {}", command.as_str()),
+        };
         format!(
-            "asked the rollout {} to {}; it is {} now\nnext: slipway rollout watch {}\n",
-            summary.label(),
-            command.as_str().replace('_', " "),
+            "{done}; a worker takes it up, until then it is {}\nnext: slipway rollout watch {}\n",
             summary.state,
             summary.reference()
         )

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use crate::common::{AT, CLOSURE, RELEASE, ROLLOUT, Slipway, environment, host, rollout, token};
 use serde_json::{Value, json};
 use slipway_client::testing::{ReceivedRequest, ScriptedApi, ScriptedReply};
+use slipway_wire::problem::kind;
 
 fn list(items: &Value) -> ScriptedReply {
     ScriptedReply::json(200, &json!({ "items": items }))
@@ -365,6 +366,9 @@ fn an_order_by_environment_is_for_the_rollout_under_way() {
             ScriptedReply::json(200, &open)
         }
         "GET /api/v1/environments/idle" => ScriptedReply::json(200, &environment()),
+        "GET /api/v1/environments/v1" => {
+            ScriptedReply::problem(404, kind::NOT_FOUND, "there is no environment `v1`")
+        }
         _ => ScriptedReply::json(202, &rollout("rolling", None, ["verifying", "waiting"])),
     });
     let slipway = Slipway::at(&server);
@@ -387,6 +391,14 @@ fn an_order_by_environment_is_for_the_rollout_under_way() {
     let ran = slipway.run(&["rollout", "abort", "idle"]);
     assert!(
         ran.code == 4 && ran.stderr.contains("has no rollout under way"),
+        "{ran:?}"
+    );
+    let ran = slipway.run(&["rollout", "show", "v1"]);
+    assert!(
+        ran.code == 4
+            && ran
+                .stderr
+                .contains("`v1` is neither a rollout nor an environment"),
         "{ran:?}"
     );
 }
@@ -438,8 +450,9 @@ fn an_approval_names_the_plan_that_was_looked_at() {
         "rollout", "approve", ROLLOUT, "--plan", &digest, "--reason", "because",
     ]);
     assert!(
-        ran.stdout
-            .starts_with(&format!("asked the rollout {ROLLOUT} to approve")),
+        ran.stdout.starts_with(&format!(
+            "approved the rollout {ROLLOUT} with the plan {digest}; a worker takes it up"
+        )),
         "{ran:?}"
     );
     let sent = server.requests().pop().unwrap();

@@ -166,13 +166,23 @@ fn what_is_dead_is_shown_and_replayed() {
         assert_eq!(ran.code, 0, "{ran:?}");
         assert!(ran.stdout.contains(expected), "{ran:?}");
     }
-    for wrong in [
-        &["replay"][..],
-        &["set", "ops"],
-        &["create", "x", "--kind", "pager"],
-        &["set", "ops", "--message", "nope"],
+    for (wrong, said) in [
+        (&["replay"][..], "--delivery"),
+        (&["set", "ops"], "--enabled"),
+        (
+            &["create", "x", "--kind", "pager"],
+            "use standard, slack, matrix, email",
+        ),
+        (&["set", "ops", "--message", "nope"], "use rollout."),
+        (
+            &["deliveries", "ops", "--state", "ded"],
+            "use waiting, delivered, dead",
+        ),
     ] {
         let ran = Slipway::at(&server).run(&[&["destination"], wrong].concat());
-        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(ran.code == 2 && ran.stderr.contains(said), "{ran:?}");
     }
+    let none = ScriptedApi::start(|_| ScriptedReply::json(200, &json!({ "replayed": 0 })));
+    let ran = Slipway::at(&none).run(&["destination", "replay", "ops"]);
+    assert!(ran.stdout.contains("nothing is sent again"), "{ran:?}");
 }

@@ -13,12 +13,18 @@ use crate::common::{CLOSURE, RELEASE, ROLLOUT, Ran, Slipway, environment, host, 
 
 fn api() -> ScriptedApi {
     ScriptedApi::start(|request| match request.line().as_str() {
-        "GET /api/v1/rollouts/latest" | "GET /api/v1/rollouts/0198a4e2-7c1b-7f00-8a51-3f0e8d2c9b10" => {
+        "GET /api/v1/rollouts/latest"
+        | "GET /api/v1/rollouts/34"
+        | "GET /api/v1/rollouts/0198a4e2"
+        | "GET /api/v1/rollouts/0198a4e2-7c1b-7f00-8a51-3f0e8d2c9b10" => {
             let mut rollout = rollout("rolling", None, ["committed", "waiting"]);
             rollout["number"] = json!(34);
             ScriptedReply::json(200, &rollout)
         }
-        "GET /api/v1/releases/previous@prod" => ScriptedReply::json(200, &release()),
+        "GET /api/v1/releases/previous@prod" | "GET /api/v1/releases/11" | "GET /api/v1/releases/v1.3.0" => {
+            ScriptedReply::json(200, &release())
+        }
+        "GET /api/v1/hosts/web-1" => ScriptedReply::json(200, &host("web-1")),
         "GET /api/v1/environments/prod" => {
             let mut environment = environment();
             environment["open_rollout"] = json!(ROLLOUT);
@@ -42,16 +48,12 @@ fn a_page_is_that_of_one_thing_and_stays_so() {
     for (args, path) in [
         (&[][..], "/"),
         (&["env"], "/"),
-        (&["env", "prod"], "/environments/prod"),
         (&["host"], "/hosts"),
-        (&["host", "web-1"], "/hosts/web-1"),
         (&["release"], "/releases"),
-        (&["release", "#12"], "/releases/12"),
-        (&["release", "v1.4.0"], "/releases/v1.4.0"),
-        (&["rollout", "34"], "/rollouts/34"),
-        (&["rollout", "0198a4e2"], "/rollouts/0198a4e2"),
+        (&["rollout"], "/rollouts"),
         (&["audit"], "/audit"),
         (&["access"], "/access"),
+        (&["sessions"], "/sessions"),
     ] {
         let ran = slipway.run(&[&["open"], args].concat());
         assert_eq!(
@@ -60,8 +62,14 @@ fn a_page_is_that_of_one_thing_and_stays_so() {
             "{args:?}: {ran:?}"
         );
     }
-    assert!(api.requests().is_empty(), "what stays the same needs no answer");
+    assert!(api.requests().is_empty(), "a list is there in any case");
     for (args, path) in [
+        (["env", "prod"], "/environments/prod"),
+        (["host", "web-1"], "/hosts/web-1"),
+        (["release", "#11"], "/releases/11"),
+        (["release", "v1.3.0"], "/releases/11"),
+        (["rollout", "34"], "/rollouts/34"),
+        (["rollout", "0198a4e2"], "/rollouts/34"),
         (["rollout", "latest"], "/rollouts/34"),
         (["rollout", "prod"], "/rollouts/34"),
         (["release", "previous@prod"], "/releases/11"),
@@ -75,6 +83,10 @@ fn a_page_is_that_of_one_thing_and_stays_so() {
         (&["release", "V1"], 2, "`V1` is no release"),
         (&["page"], 2, "possible values: env, host"),
         (&["release", "latest"], 4, "no such thing"),
+        (&["release", "99"], 4, "no such thing"),
+        (&["release", "v9"], 4, "no such thing"),
+        (&["host", "web-9"], 4, "no such thing"),
+        (&["env", "nope"], 4, "no such thing"),
     ] {
         let ran = slipway.run(&[&["open"], args].concat());
         assert!(ran.code == code && ran.stderr.contains(said), "{args:?}: {ran:?}");
@@ -235,12 +247,21 @@ fn the_doctor_says_what_to_do_when_nothing_is_set_up() {
         ("not_checked", "ok")
     );
 
-    // Nothing answers there, which every check says, and none waits for long.
+    // Nothing answers there, which is said once, and none waits for long.
     let ran = Slipway::new()
         .env("SLIPWAY_URL", "http://127.0.0.1:1")
         .env("SLIPWAY_TOKEN", "slw_test")
         .run(&["doctor", "--json"]);
     let json = report(&ran);
-    assert_eq!(found(&json, "login").0, "fail", "{json:#}");
+    let (state, _, cure) = found(&json, "address");
+    assert!(state == "fail" && cure.contains("check the port"), "{json:#}");
+    assert_eq!(found(&json, "login").0, "not_checked", "{json:#}");
+    assert_eq!(ran.code, 30, "{ran:?}");
+    let text = Slipway::new()
+        .env("SLIPWAY_URL", "http://127.0.0.1:1")
+        .env("SLIPWAY_TOKEN", "slw_test")
+        .run(&["doctor"]);
+    assert!(text.stdout.contains("login, version, health"), "{text:?}");
+    assert_eq!(text.stdout.matches("127.0.0.1:1").count(), 2, "{text:?}");
     assert!(!ran.stdout.contains("slw_test") && !ran.stderr.contains("slw_test"));
 }

@@ -59,7 +59,14 @@ pub fn parse(text: &str, any_allowed: bool, allowed: impl Fn(IpAddr) -> bool) ->
     let address = match url.host() {
         Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
         Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
-        Some(Host::Domain(_)) => None,
+        Some(Host::Domain(name)) => {
+            let own = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+            // Whatever a resolver says, it is this machine.
+            if is_localhost(name) && !own.into_iter().any(&allowed) {
+                return Err(BadAddress::Private);
+            }
+            None
+        }
         None => return Err(BadAddress::NoUrl),
     };
     if url.scheme() == "http" && !any_allowed {
@@ -69,6 +76,12 @@ pub fn parse(text: &str, any_allowed: bool, allowed: impl Fn(IpAddr) -> bool) ->
         Some(address) => check(&url, address, allowed).map(|()| url),
         None => Ok(url),
     }
+}
+
+/// The name of the machine itself, of RFC 6761.
+fn is_localhost(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 /// Checks the address that a URL leads to, before anything is sent there.
@@ -213,6 +226,8 @@ mod tests {
             ("https://0x7f.1/", BadAddress::Private),
             ("https://[::1]:8000/", BadAddress::Private),
             ("https://169.254.169.254/latest", BadAddress::Private),
+            ("https://localhost/x", BadAddress::Private),
+            ("https://hooks.LocalHost.:8000/x", BadAddress::Private),
         ] {
             assert_eq!(parse(text, false, none), Err(why), "{text}");
         }
@@ -225,6 +240,7 @@ mod tests {
     fn plain_http_is_for_allowed_networks_only() {
         let ours = |address: IpAddr| address.is_loopback();
         assert!(parse("http://127.0.0.1:9/", true, ours).is_ok());
+        assert!(parse("http://localhost:9/", true, ours).is_ok());
         assert_eq!(parse("http://10.0.0.1/", true, ours), Err(BadAddress::Private));
         assert_eq!(parse("http://1.1.1.1/", true, ours), Err(BadAddress::Unencrypted));
         let url = parse("http://hooks.example.org/", true, ours).unwrap();

@@ -3,12 +3,16 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
+use slipway_text::number::listed;
 use slipway_verify::{CheckResult, CheckState};
 
 use crate::Exit;
 use crate::output::Output;
 use crate::table::{Cell, Table, Tone};
 use crate::text::clean;
+
+/// Checks that a row names.
+const NAMED: usize = 4;
 
 /// All results, as `--json` shows them.
 #[derive(Debug, Serialize)]
@@ -36,13 +40,32 @@ impl VerifyReport {
         exit(self.state)
     }
 
+    /// The results with their checks' names. Neighbours that were not checked for one reason are one row.
+    fn rows(&self) -> Vec<(&CheckResult, Vec<&str>)> {
+        let mut rows: Vec<(&CheckResult, Vec<&str>)> = Vec::new();
+        for result in &self.checks {
+            match rows.last_mut() {
+                Some((first, checks))
+                    if result.state == CheckState::NotChecked
+                        && (first.state, &first.of, &first.seen, &first.cure)
+                            == (result.state, &result.of, &result.seen, &result.cure) =>
+                {
+                    checks.push(&result.check);
+                }
+                _ => rows.push((result, vec![&result.check])),
+            }
+        }
+        rows
+    }
+
     /// The report for people.
     pub(in crate::commands) fn text(&self, output: Output) -> String {
+        let rows = self.rows();
         let mut table = Table::new(&["STATE", "CHECK", "OF", "SEEN"]);
-        for result in &self.checks {
+        for (result, checks) in &rows {
             table.row([
                 state(result.state),
-                result.check.as_str().into(),
+                listed(checks, NAMED).into(),
                 result.of.as_str().into(),
                 result.seen.as_str().into(),
             ]);
@@ -51,11 +74,11 @@ impl VerifyReport {
         let mut text = String::new();
         for (row, result) in table
             .lines()
-            .zip(std::iter::once(None).chain(self.checks.iter().map(Some)))
+            .zip(std::iter::once(None).chain(rows.iter().map(Some)))
         {
             text.push_str(row);
             text.push('\n');
-            if let Some(cure) = result.and_then(|result| result.cure.as_deref()) {
+            if let Some(cure) = result.and_then(|(result, _)| result.cure.as_deref()) {
                 let _ = writeln!(text, "             cure: {}", clean(cure));
             }
         }
