@@ -319,6 +319,7 @@ impl From<StoreError> for ApiError {
                 };
                 Self::NotFound(format!("{words}{list}"))
             }
+            E::NoneYet(_) => Self::NotFound(words),
             E::NameTaken { .. }
             | E::NameOfRetired { .. }
             | E::Retired { .. }

@@ -9,7 +9,8 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
 use slipway_domain::reference::Referable;
 use slipway_domain::rights::Subject;
-use slipway_domain::{EnvironmentName, Reference, ReleaseId, ReleaseRef, Role, RolloutId};
+use slipway_domain::{EnvironmentName, Reference, ReleaseId, ReleaseRef, Role, RolloutId, RolloutRef};
+use slipway_store::{NoneYet, StoreError};
 use slipway_wire::problem::FieldProblem;
 
 use crate::access::Subjects;
@@ -67,10 +68,23 @@ impl RequestContext {
             return Ok(found?);
         }
         let is_own = matches!(&given, Reference::Latest(Some(of)) | Reference::Previous(Some(of)) if of == environment);
-        match found.map_err(ApiError::from) {
+        match found.map_err(|error| ApiError::from(self.hide_present(error))) {
             Ok(id) => self.require_release(environment, id).await.map(|()| id),
             Err(error) if is_own || error.status().is_server_error() => Err(error),
             Err(error) => self.require(Role::Viewer, &Subject::default()).and(Err(error)),
+        }
+    }
+
+    /// What an environment runs is nothing for a token of some of its hosts.
+    fn hide_present(&self, error: StoreError) -> StoreError {
+        match error {
+            StoreError::NoneYet(NoneYet::ReleaseBefore { environment, .. })
+                if self.caller.limits.hosts.is_some() =>
+            {
+                let present = None;
+                NoneYet::ReleaseBefore { environment, present }.into()
+            }
+            error => error,
         }
     }
 
@@ -86,6 +100,20 @@ impl RequestContext {
             Some(environments) if environments.contains(environment) => Ok(()),
             _ => self.require(Role::Viewer, &subject),
         }
+    }
+}
+
+impl RequestContext {
+    /// The rollout that a query means, if the caller may see it. What is not there is refused like what may not be seen.
+    pub(crate) async fn rollout_to_see(&self, given: &RolloutRef) -> Result<RolloutId> {
+        let found = self.store.resolve_rollout(given).await.map_err(ApiError::from);
+        let subject = match &found {
+            Ok(id) => self.store.find_subject_of_rollout(*id).await?,
+            Err(error) if error.status().is_server_error() => return found,
+            Err(_) => None,
+        };
+        self.require(Role::Viewer, &subject.unwrap_or_default())?;
+        found
     }
 }
 

@@ -1,6 +1,7 @@
 //! Errors in terms of the caller and not of SQL.
 
 mod database;
+mod none_yet;
 
 use slipway_domain::digest::Digest;
 use slipway_domain::snapshot::CommandKind;
@@ -11,6 +12,7 @@ use slipway_domain::{
 
 pub(crate) use database::OnConstraint;
 use database::{DatabaseErrorKind, kind_of};
+pub use none_yet::NoneYet;
 
 /// Why a call to the store failed.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +36,9 @@ pub enum StoreError {
         /// Some of them, in words.
         candidates: Vec<String>,
     },
+    /// `latest` or `previous` means nothing yet.
+    #[error(transparent)]
+    NoneYet(#[from] NoneYet),
     /// Only an environment has run a release before the present one.
     #[error("`previous` is of an environment; say which, as previous@prod")]
     NoEnvironment,

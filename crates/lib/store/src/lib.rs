@@ -54,7 +54,7 @@ pub use access::{AuthenticatedPrincipal, Caller, NewToken, TokenHash, TokenOwner
 pub use agent::{Assigned, RecordedObservation};
 pub use audit::{AuditKey, EventAuthor, EventSearch, EventsOf};
 pub use commits::watch_commits;
-pub use error::StoreError;
+pub use error::{NoneYet, StoreError};
 pub use fleet::NewFreeze;
 pub use pool::describe_metrics;
 pub use preflight::PreflightOf;

@@ -14,7 +14,7 @@ use tracing::{instrument, warn};
 use crate::audit::digests;
 use crate::commits::note_commit;
 use crate::fleet::offline_after;
-use crate::releases::{label, number};
+use crate::releases::{label, label_of, number};
 use crate::row::{self, LenientJson};
 use crate::{Store, StoreError, bounded};
 
@@ -183,13 +183,7 @@ impl Store {
     pub async fn get_release_plans(&self, id: ReleaseId) -> Result<ReleaseHostPlans, StoreError> {
         bounded(async {
             let mut tx = self.begin_one_moment().await?;
-            let row = sqlx::query!(
-                r#"SELECT seq, name AS "name: ReleaseName", rev FROM releases WHERE id = $1"#,
-                id.as_uuid()
-            )
-            .fetch_optional(&mut *tx)
-            .await?
-            .ok_or_else(|| StoreError::not_found("release", &id))?;
+            let label = label_of(&mut tx, id).await?;
             let hosts = sqlx::query_as!(
                 HostRow,
                 r#"SELECT h.name AS "name: _", s.state AS "state?: _", s.plan AS "plan: _",
@@ -213,7 +207,7 @@ impl Store {
                 release: id,
                 plans,
                 unknown,
-                release_label: Some(label(id, row.seq, row.name, row.rev)),
+                release_label: Some(label),
             })
         })
         .await

@@ -8,7 +8,7 @@ use slipway_wire::rollout;
 use tracing::instrument;
 
 use crate::releases::{label, number};
-use crate::{Store, StoreError, bounded};
+use crate::{NoneYet, Store, StoreError, bounded};
 
 /// The most that are named where a beginning is that of several.
 const MAX_CANDIDATES: usize = 10;
@@ -27,12 +27,17 @@ impl Store {
             Reference::Number(number) => self.numbered_release(*number).await?,
             Reference::Name(name) => self.named_release(name).await?,
             Reference::Latest(environment) => {
-                let environment = self.id_of(environment.as_ref()).await?;
-                self.latest_release(environment).await?
+                let id = self.id_of(environment.as_ref()).await?;
+                let none = || environment.clone().map_or(NoneYet::Release, NoneYet::ReleaseFor);
+                return Ok(self.latest_release(id).await?.ok_or_else(none)?);
             }
             Reference::Previous(Some(environment)) => {
-                let id = self.get_environment_by_name(environment).await?.id;
-                self.previous_release(id).await?
+                let of = self.get_environment_by_name(environment).await?;
+                let none = || NoneYet::ReleaseBefore {
+                    environment: environment.clone(),
+                    present: of.value.release,
+                };
+                return Ok(self.previous_release(of.id).await?.ok_or_else(none)?);
             }
         };
         found.ok_or_else(|| missing(reference))
@@ -45,8 +50,12 @@ impl Store {
             Reference::Id(id) => return Ok(*id),
             Reference::Beginning(beginning) => return self.rollout_beginning(beginning).await,
             Reference::Number(number) => self.numbered_rollout(*number).await?,
-            Reference::Latest(environment) => self.newest_rollout(environment.as_ref(), 0).await?,
-            Reference::Previous(environment) => self.newest_rollout(environment.as_ref(), 1).await?,
+            Reference::Latest(environment) => return self.latest_rollout(environment.as_ref()).await,
+            Reference::Previous(environment) => {
+                let latest = self.latest_rollout(environment.as_ref()).await;
+                let before = self.newest_rollout(environment.as_ref(), 1).await?;
+                return latest.and(before.ok_or_else(|| NoneYet::RolloutBefore.into()));
+            }
             // None of them has a name.
             Reference::Name(_) => None,
         };
@@ -120,6 +129,16 @@ impl Store {
             number.cast_signed()
         );
         find(query.fetch_optional(&self.pool)).await
+    }
+
+    async fn latest_rollout(&self, environment: Option<&EnvironmentName>) -> Result<RolloutId, StoreError> {
+        let none = || {
+            environment
+                .cloned()
+                .map_or(NoneYet::Rollout, NoneYet::RolloutOf)
+                .into()
+        };
+        self.newest_rollout(environment, 0).await?.ok_or_else(none)
     }
 
     /// The newest rollout, or the one so many before it.

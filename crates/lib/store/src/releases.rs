@@ -163,6 +163,18 @@ pub(crate) fn label(id: ReleaseId, seq: i64, name: Option<ReleaseName>, rev: Opt
     }
 }
 
+/// A release as people say it, within a transaction. Fails when there is none of this id.
+pub(crate) async fn label_of(tx: &mut PgConnection, id: ReleaseId) -> Result<ReleaseLabel, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT seq, name AS "name: ReleaseName", rev FROM releases WHERE id = $1"#,
+        id.as_uuid()
+    )
+    .fetch_optional(tx)
+    .await?
+    .ok_or_else(|| StoreError::not_found("release", &id))?;
+    Ok(label(id, row.seq, row.name, row.rev))
+}
+
 /// The one place where a release comes to be: with all its closures and its event, in one transaction.
 async fn insert(tx: &mut PgConnection, new: &NewRelease, key: &AuditKey) -> Result<Release, StoreError> {
     let id = new.id;

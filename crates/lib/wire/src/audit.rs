@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use slipway_domain::event::NewEvent;
-use slipway_domain::{HostName, RolloutId};
+use slipway_domain::{HostName, RolloutRef};
 
 /// An event in its place in the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,9 +52,10 @@ pub struct EventQuery {
     /// Only events about this host. Not of a rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostName>,
-    /// Only events of this rollout; its own list has no other.
+    /// Only events of this rollout: its number, its id or another reference. Its own list has no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rollout: Option<RolloutId>,
+    #[cfg_attr(feature = "openapi", param(value_type = Option<String>))]
+    pub rollout: Option<RolloutRef>,
 }
 
 /// `GET /audit/verify`.

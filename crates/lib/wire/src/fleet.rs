@@ -239,6 +239,19 @@ pub struct HostDrift {
     pub digest: Digest,
     /// Each thing, with what is expected and what was found.
     pub items: Vec<Drift>,
+    /// The release that the host's newest rollout to each of these paths was of, where there was one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub releases: Vec<ReleasedPath>,
+}
+
+/// A path of a drift with the release that a rollout brought the host by it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReleasedPath {
+    /// The path.
+    pub path: String,
+    /// The release as people say it.
+    pub release: ReleaseLabel,
 }
 
 impl HostDrift {
@@ -248,7 +261,24 @@ impl HostDrift {
         (!items.is_empty()).then(|| Self {
             digest: drift::digest(&items),
             items,
+            releases: Vec::new(),
         })
+    }
+
+    /// The release of what is expected or was found, where a rollout brought it.
+    #[must_use]
+    pub fn release_of(&self, path: &str) -> Option<&ReleaseLabel> {
+        let mut releases = self.releases.iter();
+        releases
+            .find(|known| known.path == path)
+            .map(|known| &known.release)
+    }
+
+    /// What is expected or was found, for people: `#12 v1.4.0 (4f2c1d9abc)`, or the path that no rollout brought.
+    #[must_use]
+    pub fn named(&self, path: &str) -> String {
+        self.release_of(path)
+            .map_or_else(|| path.to_owned(), ToString::to_string)
     }
 }
 

@@ -9,6 +9,8 @@ use slipway_domain::{
     ReleaseId, RolloutId,
 };
 
+use crate::release::ReleaseLabel;
+
 /// The most hosts that a message names.
 pub const MAX_HOSTS: usize = 20;
 /// The most recipients of an e-mail.
@@ -199,6 +201,12 @@ pub struct MessageData {
     /// Which reminder it is: 1 is the first after the message itself.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub reminder: u32,
+    /// The rollout's number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout_number: Option<u64>,
+    /// The release as people say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_label: Option<ReleaseLabel>,
 }
 
 /// A host that a message is about.

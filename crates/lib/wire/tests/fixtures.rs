@@ -134,7 +134,7 @@ const RECEIVED: [(&str, FixtureReader); 43] = [
 ];
 
 /// Types that come only as a part of another, whose fixture holds them.
-const PARTS: [(&str, &str); 79] = [
+const PARTS: [(&str, &str); 80] = [
     ("ActivationPlan", "Instruction"),
     ("Actor", "NewEvent"),
     ("ArchiveProgress", "BackupPage"),
@@ -198,6 +198,7 @@ const PARTS: [(&str, &str); 79] = [
     ("RebootReport", "AttemptReport"),
     ("ReleaseLabel", "Host"),
     ("ReleaseRoot", "ReleaseRoots"),
+    ("ReleasedPath", "Host"),
     ("RunningHook", "AttemptReport"),
     ("SealKeyUse", "AuditReport"),
     ("Share", "Strategy"),

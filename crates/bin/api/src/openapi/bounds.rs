@@ -165,7 +165,9 @@ pub(super) fn of_parameters(operation: &mut Operation) {
             ("after", _) => object.max_length = Some(CURSOR_CHARS),
             ("digest", _) => set(object, &Chars(DIGEST_CHARS)),
             // Other ids are UUIDs, which have a format.
-            ("id" | "release", _) if object.format.is_none() => set(object, &Chars(MAX_REFERENCE)),
+            ("id" | "release" | "rollout", _) if object.format.is_none() => {
+                set(object, &Chars(MAX_REFERENCE));
+            }
             _ => {}
         }
     }

@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::response::{AppendHeaders, IntoResponse, Response};
-use slipway_domain::RolloutId;
+use slipway_domain::rights::Subject;
+use slipway_domain::{Role, RolloutId};
 use slipway_store::{EventSearch, EventsOf};
 use slipway_wire::audit::{AuditReport, Event, EventQuery};
 use slipway_wire::page::Page;
@@ -16,12 +17,12 @@ use crate::error::{ApiError, Result};
 use crate::extract::{QueryParams, Wait, page_limit};
 use crate::parking::Full;
 use crate::reference::RolloutParam;
-use crate::state::App;
+use crate::state::{App, Shared};
 use crate::text;
 
 endpoints! {
     of_rollout: Role(Viewer) of Rollout,
-    all: Role(Viewer),
+    all: Role(Viewer) of Named,
     verify: Role(Viewer),
 }
 
@@ -61,7 +62,13 @@ async fn all(
     QueryParams(query): QueryParams<EventQuery>,
     wait: Wait,
 ) -> Result<Response> {
-    answer(&context, None, &query, wait).await
+    let rollout = if let Some(given) = &query.rollout {
+        Some(context.rollout_to_see(given).await?)
+    } else {
+        context.require(Role::Viewer, &Subject::default())?;
+        None
+    };
+    answer(&context, rollout, &query, wait).await
 }
 
 async fn answer(
@@ -72,7 +79,7 @@ async fn answer(
 ) -> Result<Response> {
     let app = &context.app;
     let limit = page_limit(query.limit)?;
-    let search = search(app, rollout, query).await?;
+    let search = search(context, rollout, query).await?;
     let wait = if search.newest_first {
         Wait(None)
     } else {
@@ -104,7 +111,7 @@ async fn answer(
 }
 
 /// Which events are asked for.
-async fn search(app: &App, rollout: Option<RolloutId>, query: &EventQuery) -> Result<EventSearch> {
+async fn search(app: &Shared, rollout: Option<RolloutId>, query: &EventQuery) -> Result<EventSearch> {
     let after = query.after.unwrap_or_default();
     if after < 0 {
         return Err(ApiError::field(
@@ -117,11 +124,11 @@ async fn search(app: &App, rollout: Option<RolloutId>, query: &EventQuery) -> Re
     }
     text::check_opt("kind", query.kind.as_deref(), text::LABEL)?;
     text::check_opt("actor", query.actor.as_deref(), text::LABEL)?;
-    if query.host.is_some() && (rollout.is_some() || query.rollout.is_some()) {
+    if query.host.is_some() && rollout.is_some() {
         let detail = "events are searched by host or by rollout; name one of them";
         return Err(ApiError::field("host", detail));
     }
-    let of = match (rollout.or(query.rollout), &query.host) {
+    let of = match (rollout, &query.host) {
         (Some(rollout), _) => EventsOf::Rollout(rollout),
         (None, Some(host)) => EventsOf::Host(app.store.get_host_by_name(host).await?.id),
         (None, None) => EventsOf::Everything,

@@ -320,9 +320,7 @@ async fn plan_rollout(
     require_waves(&context, Role::Viewer, &environment.name, &prepared.waves)?;
     let mut plan = shown(environment.value, prepared);
     plan.open_rollout = context.visible(plan.open_rollout).await?;
-    if plan.open_rollout.is_none() {
-        plan.open_rollout_number = None;
-    }
+    plan.open_rollout_number = plan.open_rollout.and(plan.open_rollout_number);
     if let Some(may) = &context.caller.limits.hosts {
         plan.left_alone.retain(|host| may.contains(host));
     }

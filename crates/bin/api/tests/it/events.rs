@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{Method, Request};
 use serde_json::json;
 use slipway_domain::Role;
 use slipway_wire::route;
@@ -152,5 +152,43 @@ async fn checks_of_the_log_do_not_queue_without_bound(pool: PgPool) {
     held.rollback().await.unwrap();
     for check in waiting {
         assert_eq!(check.await.unwrap().expect(200).body["whole"], json!(true));
+    }
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn events_are_searched_by_any_reference_of_a_rollout(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.fleet("dev", &["dev-1"]).await;
+    app.fleet("prod", &["web-1"]).await;
+    let dev = app.rollout("dev", &["dev-1"]).await;
+    let prod = app.rollout("prod", &["web-1"]).await;
+    let by = |reference: &str| format!("{}?rollout={reference}&newest_first=true", route::EVENTS);
+    for reference in [&prod, &prod[..23], "2", "%232", "latest", "latest@prod"] {
+        let found = app.get(&by(reference)).await.expect(200).body;
+        assert_eq!(found["items"][0]["rollout"], json!(prod), "{reference}");
+    }
+    for (reference, status, said) in [
+        ("9", 404, "there is no rollout `#9`"),
+        ("0198a4e2-7c1b-7f00-8a51-3f0e8d2c9b10", 404, "there is no rollout"),
+        ("v1", 400, "`v1` is no rollout: give its number"),
+    ] {
+        let refused = app.get(&by(reference)).await.expect(status);
+        assert!(refused.body.to_string().contains(said), "{:#}", refused.body);
+    }
+    let limits = json!({ "label": "x", "limits": { "environments": ["dev"] } });
+    let made = app.post(route::TOKENS, limits).await.expect(201).body;
+    let limited = made["token"].as_str().unwrap();
+    let ask = async |path: &str| app.call(Method::GET, path, limited, None).await;
+    for reference in [&dev, "1", "latest@dev"] {
+        let found = ask(&by(reference)).await.expect(200).body;
+        assert_eq!(found["items"][0]["rollout"], json!(dev), "{reference}");
+    }
+    let refused = ask(route::EVENTS).await.expect(403).body["detail"].clone();
+    for reference in [&prod, &prod[..23], &prod[..4], "2", "9", "latest", "latest@prod"] {
+        assert_eq!(
+            ask(&by(reference)).await.expect(403).body["detail"],
+            refused,
+            "{reference}"
+        );
     }
 }

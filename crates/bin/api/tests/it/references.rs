@@ -182,7 +182,7 @@ async fn what_means_none_or_several_is_told(pool: PgPool) {
             route::RELEASE,
             "previous@prod",
             404,
-            "there is no release `previous@prod`",
+            "`prod` ran no other release before; see",
         ),
         (route::RELEASE, "previous", 422, "say which, as previous@prod"),
         (
@@ -199,12 +199,17 @@ async fn what_means_none_or_several_is_told(pool: PgPool) {
             "there is no rollout `#9`; `slipway rollout list`",
         ),
         (route::ROLLOUT, "v2", 400, "`v2` is no rollout: give its number"),
-        (route::ROLLOUT, "latest", 404, "there is no rollout `latest`"),
+        (
+            route::ROLLOUT,
+            "latest",
+            404,
+            "there was no rollout yet; start one",
+        ),
         (
             route::ROLLOUT_EVENTS,
             "latest@prod",
             404,
-            "there is no rollout `latest@prod`",
+            "`prod` had no rollout yet; start one: slipway rollout start prod",
         ),
     ] {
         let answer = get(route, reference).await.expect(status);
@@ -238,7 +243,16 @@ async fn latest_and_previous_are_what_an_environment_could_run_and_ran(pool: PgP
         made["release_label"]["number"].as_u64().unwrap()
     };
     assert_eq!(run("1", "succeeded", &[]).await, 1);
-    app.get("/api/v1/releases/previous@prod").await.expect(404);
+    let none = app.get("/api/v1/releases/previous@prod").await.expect(404);
+    assert_eq!(
+        none.detail(),
+        "`prod` ran no other release before #1; see `slipway rollout list --env prod`"
+    );
+    let one = app.get("/api/v1/rollouts/previous").await.expect(404);
+    assert!(
+        one.detail().starts_with("there was no rollout before the newest"),
+        "{one:?}"
+    );
     assert_eq!(run("2", "succeeded", &[]).await, 2);
     assert_eq!(number_of(&app, "previous@prod").await, 1);
     // What went back, what failed and what went to some hosts alone was not what the environment ran.

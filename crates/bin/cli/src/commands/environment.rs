@@ -53,7 +53,11 @@ pub(super) async fn run(context: &Context, command: EnvCommand) -> Result<(), Cl
                         environment.name.as_str().into(),
                         environment.hosts.to_string().into(),
                         Cell::from(approval(environment)),
-                        Cell::maybe(environment.open_rollout),
+                        Cell::maybe(
+                            environment
+                                .open_rollout
+                                .map(|id| label(id, environment.open_rollout_number)),
+                        ),
                     ]);
                 }
                 table.render(

@@ -9,7 +9,7 @@ use slipway_client::Client;
 use slipway_domain::digest::Digest;
 use slipway_domain::labels::in_words;
 use slipway_domain::{HostName, StepState};
-use slipway_wire::fleet::{AdoptHost, CreateHost, Host, RestoreHost, UpdateHost};
+use slipway_wire::fleet::{AdoptHost, CreateHost, Host, HostDrift, RestoreHost, UpdateHost};
 use slipway_wire::release::ReleaseLabel;
 use slipway_wire::rollout::{CreateRollout, Rollout, label};
 
@@ -147,8 +147,10 @@ async fn adopt(
     let host = client.adopt_host(name, &adopt).await?;
     context.output.show(&host, || {
         let mut text = format!("accepted on {name}, from now on expected:\n");
-        for item in seen.into_iter().flat_map(|drift| &drift.items) {
-            let _ = writeln!(text, "  {}: {}", item.kind, clean(&item.found));
+        if let Some(drift) = seen {
+            for item in &drift.items {
+                let _ = writeln!(text, "  {}: {}", item.kind, clean(&named(drift, &item.found)));
+            }
         }
         text
     })
@@ -157,21 +159,22 @@ async fn adopt(
 /// Starts a rollout to that host alone, of the release that it runs.
 async fn reboot(client: &Client, name: HostName) -> Result<Rollout, CliFailure> {
     let host = client.host(&name).await?;
+    // A control plane before numbers tells it by the step alone.
     let committed = host
         .step
         .filter(|step| step.state == StepState::Committed && host.live.as_ref() == Some(&step.closure));
-    let Some(step) = committed else {
-        return Err(CliFailure::usage(format!(
-            "it is not known which release {name} runs: its newest rollout did not bring it what is live there"
-        ))
-        .help(format!(
-            "slipway rollout start {} RELEASE --host {name} --reboot",
-            host.environment
-        )));
-    };
-    let release = match step.release {
-        Some(release) => release.id,
-        None => client.rollout(step.rollout).await?.summary.release,
+    let release = match (host.release, committed) {
+        (Some(release), _) => release.id,
+        (None, Some(step)) => client.rollout(step.rollout).await?.summary.release,
+        (None, None) => {
+            return Err(CliFailure::usage(format!(
+                "it is not known which release {name} runs: no rollout brought it what is live there"
+            ))
+            .help(format!(
+                "slipway rollout start {} RELEASE --host {name} --reboot",
+                host.environment
+            )));
+        }
     };
     let create = CreateRollout {
         environment: host.environment,
@@ -262,6 +265,13 @@ pub(super) fn confirm(question: &str) -> Result<(), CliFailure> {
     }
 }
 
+/// The release before its path, where a rollout brought it.
+fn named(drift: &HostDrift, path: &str) -> String {
+    drift
+        .release_of(path)
+        .map_or_else(|| path.to_owned(), |release| format!("{release}, {path}"))
+}
+
 fn release(label: Option<&ReleaseLabel>) -> String {
     label.map_or("-".to_owned(), |label| clean(&label.to_string()))
 }
@@ -328,8 +338,8 @@ fn text(host: &Host) -> String {
                 "drift         {}, since {}\n  expected    {}\n  found       {}",
                 item.kind.words(),
                 instant(item.since),
-                clean(&item.expected),
-                clean(&item.found)
+                clean(&named(drift, &item.expected)),
+                clean(&named(drift, &item.found))
             );
         }
         let _ = writeln!(

@@ -174,14 +174,16 @@ fn notes(host: &Host) -> Vec<String> {
     if let Some(trouble) = &host.journal_trouble {
         notes.push(format!("{}: its agent's journal: {}", host.name, clean(trouble)));
     }
-    for item in host.drift.iter().flat_map(|drift| &drift.items) {
-        notes.push(format!(
-            "{}: {}: expected {}, found {}",
-            host.name,
-            item.kind.words(),
-            clean(&item.expected),
-            clean(&item.found)
-        ));
+    if let Some(drift) = &host.drift {
+        notes.extend(drift.items.iter().map(|item| {
+            format!(
+                "{}: {}: expected {}, found {}",
+                host.name,
+                item.kind.words(),
+                clean(&drift.named(&item.expected)),
+                clean(&drift.named(&item.found))
+            )
+        }));
     }
     if !host.pending_reboot.is_empty() {
         let parts = host.pending_reboot.join(", ");

@@ -55,7 +55,11 @@ fn a_host_reboots_on_the_release_that_it_runs() {
         ScriptedApi::start(move |request| {
             let mut host = host("web-1");
             host["live"] = json!(CLOSURE);
-            host["step"] = json!({"rollout": ROLLOUT, "state": state, "closure": CLOSURE, "reason": null});
+            let of_step = if state == "went back" { "reverted" } else { state };
+            host["step"] = json!({"rollout": ROLLOUT, "state": of_step, "closure": CLOSURE, "reason": null});
+            if state == "went back" {
+                host["release"] = json!({"id": RELEASE, "number": 2});
+            }
             match request.line().as_str() {
                 "GET /api/v1/hosts/web-1" => ScriptedReply::json(200, &host),
                 line if line == format!("GET /api/v1/rollouts/{ROLLOUT}") => {
@@ -78,6 +82,9 @@ fn a_host_reboots_on_the_release_that_it_runs() {
             .contains(&format!("next: slipway rollout watch {ROLLOUT}")),
         "{ran:?}"
     );
+    // Its newest rollout went back, and `host show` knows what runs all the same.
+    let ran = Slipway::at(&server("went back")).run(&["host", "reboot", "web-1"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
     let ran = Slipway::at(&server("reverted")).run(&["host", "reboot", "web-1"]);
     assert_ne!(ran.code, 0, "{ran:?}");
     assert!(

@@ -20,7 +20,7 @@ pub fn line(message: &Message) -> String {
     if let Some(environment) = &data.environment {
         let _ = write!(line, "{environment}: ");
     }
-    line.push_str(message.kind.words());
+    line.push_str(&what(message));
     if data.reminder > 0 {
         line.push_str(" still");
     }
@@ -30,7 +30,7 @@ pub fn line(message: &Message) -> String {
     if let Some(by) = &data.by {
         let _ = write!(line, ", by {}", one_line(by, REASON_CHARS));
     }
-    if data.rollout.is_some() {
+    if data.rollout.is_some() && data.rollout_number.is_none() {
         line.push_str(&release(data));
     }
     if let Some(reason) = &data.reason {
@@ -42,7 +42,23 @@ pub fn line(message: &Message) -> String {
     line
 }
 
-/// The release, by its commit if it has one.
+/// What happened, with the numbers that people say.
+fn what(message: &Message) -> String {
+    let words = message.kind.words();
+    let data = &message.data;
+    let Some(number) = data.rollout_number else {
+        return words.to_owned();
+    };
+    let of = data.release_label.as_ref();
+    let of = of.map(|release| format!(" of {}", one_line(&release.to_string(), REASON_CHARS)));
+    let of = of.unwrap_or_default();
+    match words.strip_prefix("a rollout ") {
+        Some(rest) => format!("rollout #{number}{of} {rest}"),
+        None => format!("{words}, in rollout #{number}{of}"),
+    }
+}
+
+/// The release, by its commit if it has one. A message that was queued before numbers has nothing else.
 fn release(data: &MessageData) -> String {
     match (&data.rev, &data.release) {
         (Some(rev), _) => format!(" (commit {})", one_line(rev, REV_CHARS)),
@@ -82,8 +98,9 @@ fn one_line(text: &str, most: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use slipway_domain::{MessageKind, RolloutId};
+    use slipway_domain::{MessageKind, ReleaseId, RolloutId};
     use slipway_wire::message::MessageHost;
+    use slipway_wire::release::ReleaseLabel;
 
     use super::*;
 
@@ -112,9 +129,26 @@ mod tests {
             ..in_prod()
         };
         assert_eq!(
-            says(MessageKind::RolloutPaused, data),
+            says(MessageKind::RolloutPaused, data.clone()),
             "prod: a rollout is paused, by ada (commit 880fbcd2a1b2…): pause: the shop is slow\u{fffd}[31m"
         );
+        let data = MessageData {
+            rollout_number: Some(34),
+            release_label: Some(ReleaseLabel {
+                id: ReleaseId::generate(),
+                number: Some(12),
+                name: Some("v1.4.0".parse().unwrap()),
+                rev: Some("880fbcd2a1b2c3d4".to_owned()),
+            }),
+            ..data
+        };
+        assert_eq!(
+            says(MessageKind::RolloutPaused, data.clone()),
+            "prod: rollout #34 of #12 v1.4.0 (880fbcd2a1) is paused, by ada: pause: the shop is slow\u{fffd}[31m"
+        );
+        assert!(says(MessageKind::HostStuck, data).starts_with(
+            "prod: a host is stuck, and a person must look, in rollout #34 of #12 v1.4.0 (880fbcd2a1)"
+        ));
         let data = MessageData {
             reminder: 2,
             since: Some("2026-11-30T04:05:06Z".parse().unwrap()),

@@ -117,7 +117,7 @@ async fn an_email_reaches_everybody_and_comes_again_with_the_same_id(pool: PgPoo
     let has = |start: &str| mail.lines.iter().any(|line| line.starts_with(start));
     for line in [
         "From: ",
-        "Subject: [slipway] prod: a rollout waits for approval",
+        "Subject: [slipway] prod: rollout #1 of #1 waits for approval",
         &format!("Message-ID: <{}@example.org>", delivery.id),
         &format!("References: <rollout-{rollout}@example.org>"),
         "Auto-Submitted: auto-generated",

@@ -38,7 +38,7 @@ async fn a_webhook_is_as_standard_webhooks_asks(pool: PgPool) {
     assert_eq!(body["data"]["by"], "ada");
     let text = body["data"]["text"].as_str().unwrap();
     assert!(
-        text.starts_with("prod: a rollout waits for approval, by ada (release "),
+        text.starts_with("prod: rollout #1 of #1 waits for approval, by ada"),
         "{text}"
     );
 }
@@ -222,7 +222,7 @@ async fn slack_and_matrix_get_the_forms_that_they_take(pool: PgPool) {
     let slack = got.iter().find(|got| got.method == "POST").unwrap();
     let text = slack.json()["text"].as_str().unwrap().to_owned();
     assert!(
-        text.starts_with("prod: a rollout waits") && text.ends_with("|Open>"),
+        text.starts_with("prod: rollout #1 of #1 waits") && text.ends_with("|Open>"),
         "{text}"
     );
     let matrix = got.iter().find(|got| got.method == "PUT").unwrap();

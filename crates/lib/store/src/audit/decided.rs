@@ -387,9 +387,12 @@ fn first_word(text: &str) -> String {
     text.split(' ').next().unwrap_or_default().to_owned()
 }
 
-/// The number in `(#12` or `(#12, v1.4.0)`.
+/// The number of what was made: in `rollout #34 of release #12`, or in `(#12` and `(#12, v1.4.0)`.
 fn number_in(cause: &str) -> Option<i64> {
-    let (_, rest) = cause.split_once("(#")?;
+    let rest = match cause.strip_prefix("rollout #") {
+        Some(rest) => rest,
+        None => cause.split_once("(#")?.1,
+    };
     let end = rest.find(|c: char| !c.is_ascii_digit())?;
     rest[..end].parse().ok()
 }

@@ -10,7 +10,7 @@ use slipway_domain::{
     AttemptId, EnvironmentId, EnvironmentName, HostId, HostName, Labels, OFFLINE_AFTER_SECONDS, ReleaseId,
     ReleaseName, RolloutId, StepState, StorePath,
 };
-use slipway_wire::fleet::{Host, HostDrift, HostStep};
+use slipway_wire::fleet::{Host, HostDrift, HostStep, ReleasedPath};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
 use tracing::instrument;
@@ -152,7 +152,8 @@ async fn select_hosts(
                   h.drift AS "drift!: LenientJson<Vec<Drift>>", o.seq AS "rollout_seq?",
                   l.id AS "release?: ReleaseId", l.seq AS "release_seq?", l.name AS "release_name?: ReleaseName",
                   l.rev AS "release_rev?", live.id AS "live_id?: ReleaseId", live.seq AS "live_seq?",
-                  live.name AS "live_name?: ReleaseName", live.rev AS "live_rev?"
+                  live.name AS "live_name?: ReleaseName", live.rev AS "live_rev?",
+                  drift.releases AS "drift_releases!: LenientJson<Vec<ReleasedPath>>"
            FROM hosts h
            JOIN environments e ON e.id = h.environment_id
            LEFT JOIN LATERAL (
@@ -168,6 +169,17 @@ async fn select_hosts(
                  AND steps.state IN ('activating', 'verifying', 'verified', 'committed')
                ORDER BY steps.seq DESC LIMIT 1
            ) live ON true
+           LEFT JOIN LATERAL (
+               SELECT jsonb_agg(jsonb_build_object('path', closure, 'release',
+                          jsonb_build_object('id', id, 'number', seq, 'name', name, 'rev', rev)) ORDER BY closure)
+                      AS releases
+               FROM (SELECT DISTINCT ON (steps.closure) steps.closure, r.id, r.seq, r.name, r.rev
+                     FROM steps JOIN rollouts ON rollouts.id = steps.rollout_id
+                          JOIN releases r ON r.id = rollouts.release_id
+                     WHERE steps.host_id = h.id
+                       AND steps.closure IN (SELECT jsonb_path_query(h.drift, '$[*].*') #>> '{}')
+                     ORDER BY steps.closure, steps.seq DESC) named
+           ) drift ON h.drift <> '[]'
            WHERE ($1::text IS NULL OR h.name = $1) AND ($2::uuid IS NULL OR h.environment_id = $2)
              AND ($3 OR h.retired_at IS NULL) AND ($5::text IS NULL OR h.name > $5)
            ORDER BY h.name LIMIT $6"#,
@@ -216,7 +228,7 @@ async fn select_hosts(
             step,
             created_at: row.created_at,
             retired_at: row.retired_at,
-            drift: HostDrift::of(Option::from(row.drift).unwrap_or_default()),
+            drift: drift(row.drift, row.drift_releases),
             release: row
                 .live_id
                 .zip(row.live_seq)
@@ -225,6 +237,14 @@ async fn select_hosts(
         Stored { id: row.id, value }
     });
     Ok(hosts.collect())
+}
+
+/// What drifts, with the releases of its paths.
+fn drift(items: LenientJson<Vec<Drift>>, releases: LenientJson<Vec<ReleasedPath>>) -> Option<HostDrift> {
+    Some(HostDrift {
+        releases: Option::from(releases).unwrap_or_default(),
+        ..HostDrift::of(Option::from(items).unwrap_or_default())?
+    })
 }
 
 /// [`OFFLINE_AFTER_SECONDS`] as `make_interval` wants it.

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use slipway_domain::{EnvironmentName, HostName, MessageKind, ReleaseId, RolloutId, Timestamp};
+use slipway_domain::{EnvironmentName, HostName, MessageKind, ReleaseId, ReleaseName, RolloutId, Timestamp};
 use slipway_wire::message::{Message, MessageData};
 use sqlx::PgConnection;
 use tracing::instrument;
@@ -12,6 +12,7 @@ use tracing::instrument;
 use super::Queued;
 use super::events::add_host;
 use super::queue::{lock, queue, readers};
+use crate::releases::{label, number};
 use crate::{Store, StoreError, row};
 
 /// What counts as lasting.
@@ -273,7 +274,8 @@ async fn reminders(tx: &mut PgConnection, now: Timestamp, seconds: u32) -> Resul
                WHERE c.told_at <= now() - make_interval(secs => $2)
                RETURNING subject, environment, since, times
            )
-           SELECT r.id AS "rollout: RolloutId", l.id AS "release: ReleaseId", l.rev, due.since, due.times,
+           SELECT r.id AS "rollout: RolloutId", r.seq AS rollout_seq, l.id AS "release: ReleaseId", l.seq,
+                  l.name AS "name: ReleaseName", l.rev, due.since, due.times,
                   due.environment AS "environment: EnvironmentName"
            FROM due JOIN rollouts r ON r.id = due.subject::uuid JOIN releases l ON l.id = r.release_id
            ORDER BY r.seq"#,
@@ -288,9 +290,11 @@ async fn reminders(tx: &mut PgConnection, now: Timestamp, seconds: u32) -> Resul
             environment: Some(row.environment),
             rollout: Some(row.rollout),
             release: Some(row.release),
-            rev: row.rev,
+            rev: row.rev.clone(),
             since: Some(row.since),
             reminder: row::count("reminders", row.times)?,
+            rollout_number: Some(number(row.rollout_seq)),
+            release_label: Some(label(row.release, row.seq, row.name, row.rev)),
             ..MessageData::default()
         };
         all.push(Queued {

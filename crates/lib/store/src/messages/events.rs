@@ -3,14 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use slipway_domain::event::{Actor, NewEvent};
-use slipway_domain::{EnvironmentName, HostName, MessageKind, ReleaseId, RolloutId, StepState, Timestamp};
+use slipway_domain::{
+    EnvironmentName, HostName, MessageKind, ReleaseId, ReleaseName, RolloutId, StepState, Timestamp,
+};
 use slipway_wire::message::{MAX_HOSTS, Message, MessageData, MessageHost};
+use slipway_wire::release::ReleaseLabel;
 use sqlx::PgConnection;
 use tracing::instrument;
 use uuid::Uuid;
 
 use super::Queued;
 use super::queue::{lock, queue, readers};
+use crate::releases::{label, number};
 use crate::{Store, StoreError};
 
 /// The most events that one transaction looks at.
@@ -24,8 +28,8 @@ struct Told {
     environment: Option<EnvironmentName>,
     host: Option<HostName>,
     rollout: Option<RolloutId>,
-    release: Option<ReleaseId>,
-    rev: Option<String>,
+    rollout_number: Option<u64>,
+    release: Option<ReleaseLabel>,
     by: Option<String>,
     reason: Option<String>,
     detail: Option<String>,
@@ -71,7 +75,8 @@ async fn read(tx: &mut PgConnection, cursor: i64, last: i64) -> Result<Vec<Told>
     let rows = sqlx::query!(
         r#"SELECT e.number AS "number!", e.at AS "at!", e.actor_kind AS "actor_kind!", e.actor_name AS "actor_name!",
                   e.kind AS "kind!", e.from_state, e.to_state, e.cause AS "cause!", e.rollout_id,
-                  n.name AS "environment?: EnvironmentName", h.name AS "host?: HostName", r.release_id AS "release_id?",
+                  n.name AS "environment?: EnvironmentName", h.name AS "host?: HostName", r.seq AS "rollout_seq?",
+                  l.id AS "release_id?: ReleaseId", l.seq AS "release_seq?", l.name AS "release_name?: ReleaseName",
                   l.rev AS "rev?"
            FROM events e
            LEFT JOIN environments n ON n.id = e.environment_id
@@ -104,8 +109,11 @@ async fn read(tx: &mut PgConnection, cursor: i64, last: i64) -> Result<Vec<Told>
             environment: row.environment,
             host: row.host,
             rollout: row.rollout_id.map(RolloutId::from_uuid),
-            release: row.release_id.map(ReleaseId::from_uuid),
-            rev: row.rev,
+            rollout_number: row.rollout_seq.map(number),
+            release: row
+                .release_id
+                .zip(row.release_seq)
+                .map(|(id, seq)| label(id, seq, row.release_name, row.rev)),
             by: is_principal.then_some(row.actor_name),
             // What the rules say may quote a host, and a host's words may hold anything.
             reason: (is_principal && kind != MessageKind::ApprovalWanted).then(|| cause.to_owned()),
@@ -174,10 +182,12 @@ fn messages(told: Vec<Told>, trouble: &BTreeMap<Uuid, Vec<MessageHost>>) -> Vec<
         let mut data = MessageData {
             environment: told.environment,
             rollout: told.rollout,
-            release: told.release,
-            rev: told.rev,
+            release: told.release.as_ref().map(|release| release.id),
+            rev: told.release.as_ref().and_then(|release| release.rev.clone()),
             by: told.by,
             reason: told.reason,
+            rollout_number: told.rollout_number,
+            release_label: told.release,
             ..MessageData::default()
         };
         let in_trouble = told.rollout.and_then(|rollout| trouble.get(&rollout.as_uuid()));

@@ -6,6 +6,7 @@ use slipway_wire::kept::{KeepRelease, KeptRelease, ReleaseRoot, ReleaseRoots, Ro
 use sqlx::PgExecutor;
 use tracing::instrument;
 
+use super::label_of;
 use crate::audit::{append, kind};
 use crate::{EventAuthor, Store, StoreError, bounded};
 
@@ -19,9 +20,8 @@ impl Store {
         by: &EventAuthor<'_>,
     ) -> Result<KeptRelease, StoreError> {
         self.transaction(async |tx| {
-            let known = sqlx::query_scalar!(r#"SELECT now() AS "now!" FROM releases WHERE id = $1"#, id.as_uuid());
-            let now = known.fetch_optional(&mut *tx).await?;
-            let now = now.ok_or_else(|| StoreError::not_found("release", &id))?;
+            let label = label_of(tx, id).await?;
+            let now = sqlx::query_scalar!(r#"SELECT now() AS "now!""#).fetch_one(&mut *tx).await?;
             if let Some(until) = request.until.filter(|until| *until <= now) {
                 return Err(StoreError::KeptUntilPast { until, now });
             }
@@ -41,7 +41,7 @@ impl Store {
                 |until| format!("until {}", until.format("%Y-%m-%d %H:%M:%S UTC")),
             );
             let why = request.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-            let event = by.event(kind::RELEASE_KEPT, format!("release {id} {until}{why}"));
+            let event = by.event(kind::RELEASE_KEPT, format!("release {label} {until}{why}"));
             let kept = kept(&mut *tx, id).await?;
             append(tx, by.key, &[event]).await?;
             kept.ok_or_else(|| StoreError::not_found("kept release", &id))
@@ -59,7 +59,8 @@ impl Store {
             if gone.rows_affected() == 0 {
                 return Err(StoreError::not_found("kept release", &id));
             }
-            let event = by.event(kind::RELEASE_UNKEPT, format!("release {id}"));
+            let label = label_of(tx, id).await?;
+            let event = by.event(kind::RELEASE_UNKEPT, format!("release {label}"));
             append(tx, by.key, &[event]).await
         })
         .await

@@ -18,7 +18,7 @@ use super::commands::insert_command;
 use crate::audit::digests::CommandRow;
 use crate::audit::{append, digests, gate, kind};
 use crate::error::OnConstraint;
-use crate::releases::{check_rollout, number};
+use crate::releases::{check_rollout, label_of, number};
 use crate::{AuditKey, Store, StoreError, row};
 
 /// A rollout to be made. The caller has checked the strategy and planned the waves.
@@ -100,10 +100,8 @@ impl Store {
             let steps = insert_steps(tx, key, id, new, &environment.name).await?;
             let actor = Actor::Principal(row::parse("principal name", &author)?);
             let waves = new.waves.iter().filter(|wave| !wave.hosts.is_empty()).count();
-            let cause = format!(
-                "release {} to {steps} hosts in {waves} waves (#{seq})",
-                new.release
-            );
+            let release = label_of(tx, new.release).await?;
+            let cause = format!("rollout #{seq} of release {release} to {steps} hosts in {waves} waves");
             let event = NewEvent {
                 environment: Some(new.environment),
                 rollout: Some(id),

@@ -174,6 +174,10 @@ async fn whatever_drifts_is_noted_once_when_it_begins_and_once_when_it_ends(pool
             (released.as_str(), by_hand.as_str())
         );
     }
+    // For people it is a release, where a rollout was of it.
+    let named = seen.named(released.as_str());
+    assert!(named.starts_with("#1"), "{named}");
+    assert_eq!(seen.named(by_hand.as_str()), by_hand.as_str());
     // It stays, with the time at which it began, and is said once.
     sync(&fleet, &mut agents[0]).await;
     assert_eq!(drift(&fleet, &pool).await.as_ref(), Some(&seen));

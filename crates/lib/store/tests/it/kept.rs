@@ -93,6 +93,21 @@ async fn whatever_a_host_may_need_is_a_root_and_nothing_else(pool: PgPool) {
     fleet.store.keep_release(new, &for_ever, &by).await.unwrap();
     fleet.store.unkeep_release(new, &by).await.unwrap();
     assert_eq!(why(&roots(&fleet, 1).await, 9), "new");
+    // People read numbers in the log.
+    let number = fleet.store.get_release(new).await.unwrap().number.unwrap();
+    let events = fleet.store.list_all_events(0, 1000).await.unwrap();
+    let said: Vec<&str> = events
+        .iter()
+        .filter(|event| matches!(event.event.kind.as_str(), "release.kept" | "release.unkept"))
+        .map(|event| event.event.cause_text())
+        .collect();
+    assert_eq!(
+        said[said.len() - 2..],
+        [
+            format!("release #{number} for ever"),
+            format!("release #{number}")
+        ]
+    );
     assert_eq!(fleet.store.verify_chain(&fleet.key).await.unwrap().problem, None);
 }
 

@@ -59,7 +59,7 @@ async fn a_rollout_has_a_step_for_every_host_of_its_waves(pool: PgPool) {
         events[0]
             .event
             .cause_text()
-            .ends_with("to 5 hosts in 5 waves (#1)"),
+            .starts_with("rollout #1 of release #1"),
         "{}",
         events[0].event.cause
     );

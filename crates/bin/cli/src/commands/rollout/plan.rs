@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use slipway_domain::HostName;
 use slipway_domain::labels::CLUSTER_LABEL;
-use slipway_wire::rollout::{PlannedHost, RolloutPlan};
+use slipway_wire::rollout::{PlannedHost, RolloutPlan, label};
 
 use crate::names;
 use crate::output::Output;
@@ -47,6 +47,7 @@ pub(super) fn text(plan: &RolloutPlan, output: &Output) -> String {
         );
     }
     if let Some(open) = plan.open_rollout {
+        let open = label(open, plan.open_rollout_number);
         let _ = writeln!(text, "it cannot begin yet: the rollout {open} is under way");
     }
     if let Some(hold) = &plan.hold {
