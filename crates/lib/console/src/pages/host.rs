@@ -129,8 +129,8 @@ fn drifts(ui: &Ui, host: &Host, drift: &HostDrift) -> Markup {
             h2 #drift-title { "Drift" }
             (table::of(["What", "Expected", "Found", "Since"], drift.items.iter().map(|item| [
                 view::badge(Tone::Warn, item.kind.words()),
-                view::store_path(&item.expected),
-                view::store_path(&item.found),
+                brought(drift, &item.expected),
+                brought(drift, &item.found),
                 view::ago(ui.now, item.since),
             ])))
             @if ui.role_in(&host.environment) >= Role::Deployer {
@@ -140,6 +140,16 @@ fn drifts(ui: &Ui, host: &Host, drift: &HostDrift) -> Markup {
                 }, |draft| html! { input type="hidden" name="drift" value=(drift.digest); (draft.reason(true)) }))
             }
         }
+    }
+}
+
+/// A closure by the release that brought it, or by its path.
+fn brought(drift: &HostDrift, path: &str) -> Markup {
+    match drift.release_of(path) {
+        Some(release) => {
+            html! { span title=(view::words(path)) { (view::release(release.id, Some(release))) } }
+        }
+        None => view::store_path(path),
     }
 }
 
