@@ -209,6 +209,8 @@ impl SimHost {
                 ..
             } if journal.is_none() => {
                 self.staging = None;
+                // A stuck attempt's one boot ends with it.
+                self.boots.once = None;
                 let boots = self.knows_reboots() && plan.reboot.applies(self.needs_reboot());
                 self.activated_plan = Some(self.plan(&closure).digest);
                 let prior = match &self.journal {

@@ -89,6 +89,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         let (attempt, closure) = (current.id, current.closure.clone());
         let claim = self.claim_of(current);
         let prior = self.prior_of_next(&observed).await?;
+        self.forget_stuck_boot(&prior).await?;
         let admitted = self.host.admit_release(&closure, &claim, ADMIT_WITHIN).await;
         let admitted = admitted.map_err(|error| chain(&error))?;
         let (release, signed) = (admitted.runnable, admitted.signed);
@@ -183,6 +184,21 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             self.begin_revert(JournalSlot::Current, &reason);
         }
         failpoint("switch-started");
+    }
+
+    /// A stuck attempt's boot entry outlives it otherwise, and some later boot would bring its closure.
+    async fn forget_stuck_boot(&self, prior: &Runnable) -> Result<(), String> {
+        let Some(stuck) = &self.journal.unsettled else {
+            return Ok(());
+        };
+        self.clear_boot(stuck, prior).await.map_err(|why| {
+            format!(
+                "the next boot would still bring {}, on which this host is stuck: {why}",
+                stuck.closure.short()
+            )
+        })?;
+        failpoint("stuck-boot-forgotten");
+        Ok(())
     }
 
     /// What the next activation would go back to.

@@ -140,6 +140,8 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             .reboot
             .as_ref()
             .is_some_and(|reboot| reboot.from != observed.boot_id);
+        // The way back may fail, and then the next boot must not bring the closure either.
+        let forgotten = !in_other_boot && self.clear_boot_back(attempt, &prior, moved).await.is_ok();
         if in_other_boot && observed.runs(&attempt.closure) && attempt.closure != *prior.path() {
             // What the next boot brings must be right before it.
             if moved {
@@ -180,7 +182,9 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         if moved {
             self.move_boot_back(attempt, &prior).await?;
         }
-        self.clear_boot_back(attempt, &prior, moved).await?;
+        if !forgotten {
+            self.clear_boot_back(attempt, &prior, moved).await?;
+        }
         let observed = self.host.observe();
         let prior = prior.path().clone();
         if observed.runs(&prior) {

@@ -340,6 +340,48 @@ async fn a_revert_before_the_machine_goes_down_takes_the_boot_entry_back() {
     assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
 }
 
+/// A second attempt over a stuck one, told to go back before its one boot; the way back fails again.
+async fn stick_before_its_boot(rig: &mut ExecutorRig, boot_exit: i32) -> AttemptId {
+    rig.stick().await;
+    let attempt = go_down(rig, "c", Reboot::Always).await;
+    assert_eq!(rig.host.state().boot_once, Some(closure("c")));
+    rig.behave("a", |it| (it.test_exit, it.boot_exit) = (1, boot_exit));
+    rig.revert(attempt, None);
+    rig.reach(attempt, AttemptPhase::Stuck).await;
+    attempt
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_way_back_that_fails_leaves_no_boot_of_the_closure() {
+    let mut rig = ExecutorRig::new();
+    stick_before_its_boot(&mut rig, 0).await;
+    let state = rig.host.state();
+    assert!(state.boot_once.is_none() && state.boot_deadmen.is_empty());
+}
+
+/// Found by the simulator: a later boot brought the closure of an attempt that another had replaced long ago.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_over_a_stuck_one_leaves_nothing_of_its_one_boot() {
+    let mut rig = ExecutorRig::new();
+    stick_before_its_boot(&mut rig, 1).await;
+    assert_eq!(rig.host.state().boot_once, Some(closure("c")));
+    // While the boot loader does not forget, nothing else is begun.
+    let next = rig.begin("d").await;
+    let why = rig.message(next, AttemptPhase::StageFailed).await;
+    assert!(
+        why.contains("the next boot would still bring") && why.contains("taking the boot entry back"),
+        "{why}"
+    );
+    rig.behave("a", |it| it.test_exit = 1);
+    let next = rig.release("d", true).await;
+    let state = rig.host.state();
+    assert!(state.boot_once.is_none() && state.boot_deadmen.is_empty());
+    drop(state);
+    rig.reboot().await;
+    rig.reach(next, AttemptPhase::Committed).await;
+    assert_eq!(rig.now(), ExecutorRig::on("d", "d"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_boot_loader_that_does_not_forget_leads_to_no_second_boot() {
     let mut rig = rig();
