@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 /// A file that every checkout has, and no other folder.
 const MARK: &str = "nix/demo/closure.nix";
 
-/// The checkout that was given, or the present folder, or else the one that the program was built in.
+/// The checkout that was given, or the one around the present folder, or else the one that the program was built in.
 pub fn find(given: Option<&Path>, here: &Path, program: &Path) -> Result<PathBuf> {
     if let Some(given) = given {
         let found = given
@@ -22,11 +22,11 @@ pub fn find(given: Option<&Path>, here: &Path, program: &Path) -> Result<PathBuf
         return Ok(found);
     }
     let here = here.canonicalize().context("the present folder is gone")?;
-    let mut folders = std::iter::once(here.as_path()).chain(program.ancestors().skip(1));
+    let mut folders = here.ancestors().chain(program.ancestors().skip(1));
     match folders.find(|folder| is_checkout(folder)) {
         Some(found) => Ok(found.to_owned()),
         None => bail!(
-            "{} is no checkout of Slipway, and this program was not built in one; give it with --checkout FOLDER",
+            "{} is not in a checkout of Slipway, and this program was not built in one; give it with --checkout FOLDER",
             here.display()
         ),
     }
@@ -49,6 +49,7 @@ mod tests {
         let elsewhere = tempfile::tempdir().unwrap();
         let nowhere = elsewhere.path().join("slipway-dev");
         assert_eq!(find(None, &root, &nowhere).unwrap(), root);
+        assert_eq!(find(None, &root.join("crates/bin"), &nowhere).unwrap(), root);
         assert_eq!(find(None, elsewhere.path(), &program).unwrap(), root);
         assert_eq!(find(Some(&root), elsewhere.path(), &nowhere).unwrap(), root);
         let lost = find(None, elsewhere.path(), &nowhere).unwrap_err().to_string();
