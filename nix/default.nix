@@ -10,6 +10,21 @@ let
   inherit (pkgs) lib;
   inherit (pkgs.stdenv.hostPlatform) system;
   contract = import ./contract.nix;
+  # The rules of accessible pages, which the tests of the console run. `./dev` installs the same file elsewhere.
+  axe =
+    let
+      wheel = pkgs.fetchPypi {
+        pname = "axe_playwright_python";
+        version = "0.1.8";
+        format = "wheel";
+        dist = "py3";
+        python = "py3";
+        hash = "sha256-/dJjyZg4jxqOZ8rQJnfmEtlGJIvUTRY75ehlDqMflfg=";
+      };
+    in
+    pkgs.runCommand "axe-core" { nativeBuildInputs = [ pkgs.unzip ]; } ''
+      unzip -j ${wheel} axe_playwright_python/axe.min.js -d $out
+    '';
 
   workspace = mkWorkspace {
     inherit pkgs;
@@ -82,6 +97,9 @@ let
       pkgs.iproute2
       pkgs.nftables
       pkgs.patroni
+      # Its tests look at the console as people do.
+      pkgs.chromedriver
+      pkgs.chromium
       # `./dev test` has it judge the units that the modules make.
       pkgs.systemd
     ];
@@ -138,7 +156,9 @@ in
     default = workspace.packages.slipway;
     inherit (workspace.packages) slipway;
   };
-  devShells.default = workspace.devShell;
+  devShells.default = workspace.devShell.overrideAttrs {
+    SLIPWAY_DEV_AXE = "${axe}/axe.min.js";
+  };
   apps = {
     default = app (lib.getExe packages.slipway) "The command line";
     dev = app "${packages.slipway-dev}/bin/slipway-dev" "Postgres, Redis, nginx, replicas and agents on this machine";

@@ -81,7 +81,7 @@ pub(crate) fn alert(refused: Option<&Problem>) -> Markup {
     html! {
         @if let Some(refused) = refused {
             div.alert.bad role="alert" {
-                p { strong { "Not done. " } (view::said(&refused.detail)) }
+                p { strong { "Not done: " } (view::said(&refused.detail)) }
                 @if refused.fields.len() > 1 {
                     ul { @for field in &refused.fields { li { code { (field.field) } ": " (view::said(&field.detail)) } } }
                 }

@@ -36,6 +36,12 @@ pub async fn require(stack: &DevStack, required: bool) -> Result<()> {
 
 /// Makes an approver of this name, and signs them in.
 pub async fn approver(stack: &DevStack, name: &str) -> Result<Client> {
+    let token = approver_token(stack, name).await?;
+    client(&stack.nginx, Some(token.into()))
+}
+
+/// Makes an approver of this name; their token.
+pub async fn approver_token(stack: &DevStack, name: &str) -> Result<String> {
     let principal = CreatePrincipal {
         name: name.parse()?,
         role: Role::Approver,
@@ -50,7 +56,7 @@ pub async fn approver(stack: &DevStack, name: &str) -> Result<Client> {
         session: false,
     };
     let token = stack.api.create_token(&token).await?.token;
-    client(&stack.nginx, Some(token.expose().into()))
+    Ok(token.expose().to_owned())
 }
 
 /// What the hosts of a rollout plan, once all of them have said so.

@@ -70,7 +70,7 @@ fn principals(ui: &Ui, people: &[Principal]) -> Markup {
                 meaning: "All its tokens stop working at once. It cannot be undone.", danger: true }, nothing))
         } },
     ]);
-    table::of(["Name", "Role", "In single environments", "Made", ""], rows)
+    table::of(["Name", "Role", "In single environments", "Made", "Do"], rows)
 }
 
 fn new_principal(ui: &Ui) -> Markup {
@@ -114,7 +114,7 @@ fn token_table(ui: &Ui, tokens: &[Token]) -> Markup {
                 meaning: "It and all that were made with it stop working at once.", danger: true }, nothing))
         } },
     ]);
-    table::of(["For", "Whose", "Limits", "Made", "Used", "Ends", ""], rows)
+    table::of(["For", "Whose", "Limits", "Made", "Used", "Ends", "Do"], rows)
 }
 
 /// A token that lasts is not made with the session alone: whoever finds a browser open must not leave with more.

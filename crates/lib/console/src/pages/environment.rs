@@ -87,7 +87,7 @@ fn times(ui: &Ui, environment: &Environment) -> Markup {
         }
         @if !environment.freezes.is_empty() {
             h3 { "Freezes" }
-            (table::of(["From", "Until", "By", "Why", ""], environment.freezes.iter().map(|freeze| freeze_row(ui, environment, freeze))))
+            (table::of(["From", "Until", "By", "Why", "Do"], environment.freezes.iter().map(|freeze| freeze_row(ui, environment, freeze))))
         }
         @if ui.role_in(&environment.name) >= Role::Approver {
             (action(ui, &Action { to: &to, name: "Freeze", what: "freeze", meaning: "Rollouts of this environment begin nothing until then. Hosts under way finish.", danger: false }, |draft| html! {

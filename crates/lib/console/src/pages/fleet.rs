@@ -125,7 +125,7 @@ fn card(ui: &Ui, environment: &Environment, hosts: &[Host], rollouts: &[RolloutS
         .find(|rollout| rollout.environment == environment.name);
     html! {
         article.card {
-            h3 { a href={ "/environments/" (environment.name) } { (environment.name) } }
+            h2 { a href={ "/environments/" (environment.name) } { (environment.name) } }
             @if let Some(release) = &environment.release {
                 p { "Runs release " (view::release(release.id, Some(release))) }
             }

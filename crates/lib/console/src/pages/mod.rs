@@ -150,7 +150,9 @@ fn told(refused: &Problem) -> (&'static str, Markup) {
     let content = html! {
         section.narrow data-away[is_away] {
             h1 { (title) }
-            p.lead { (view::said(&refused.detail)) }
+            // What the API says of it is for programs.
+            @if status == StatusCode::SERVICE_UNAVAILABLE { p.lead { "The control plane's database, or another part of it, does not answer." } }
+            @else { p.lead { (view::said(&refused.detail)) } }
             @if is_away { p.faint { "This page tries again by itself." } }
             @if let Some(id) = &refused.request_id { p.faint { "Request " code { (view::words(id)) } } }
             p { a href="/" { "Go to the fleet" } }

@@ -80,7 +80,7 @@ async fn a_refused_form_comes_back_as_it_was_typed(pool: PgPool) {
             "{path}: {}",
             got.text
         );
-        for part in kept.iter().chain(&["Not done. "]) {
+        for part in kept.iter().chain(&["Not done: "]) {
             assert!(got.text.contains(part), "{path} lacks {part}: {}", got.text);
         }
         // Only this form is open, and no news takes away what was typed.
