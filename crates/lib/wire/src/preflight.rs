@@ -48,4 +48,49 @@ impl PreflightReport {
         let findings = self.findings.iter();
         findings.filter(|finding| finding.outcome == outcome).count()
     }
+
+    /// What is not as wished, the worst first. Checks that say the same of the same hosts are one.
+    #[must_use]
+    pub fn told(&self) -> Vec<Told<'_>> {
+        let says = |finding: &Finding| {
+            let Finding {
+                outcome,
+                hosts,
+                host_count,
+                message,
+                cure,
+                ..
+            } = finding.clone();
+            (outcome, hosts, host_count, message, cure)
+        };
+        let mut told: Vec<Told<'_>> = Vec::new();
+        for finding in &self.findings {
+            if finding.outcome == Outcome::Passed {
+                continue;
+            }
+            match told.iter_mut().find(|one| says(one.finding) == says(finding)) {
+                Some(one) => one.checks.push(&finding.check),
+                None => told.push(Told {
+                    finding,
+                    checks: vec![&finding.check],
+                }),
+            }
+        }
+        told.sort_by_key(|one| match one.finding.outcome {
+            Outcome::Blocking => 0,
+            Outcome::Warning => 1,
+            Outcome::Unknown => 2,
+            Outcome::Passed => 3,
+        });
+        told
+    }
+}
+
+/// What one check or several say.
+#[derive(Debug)]
+pub struct Told<'a> {
+    /// The first of them.
+    pub finding: &'a Finding,
+    /// The names of all.
+    pub checks: Vec<&'a str>,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use slipway_domain::preflight::{Finding, Outcome};
 use slipway_domain::{EnvironmentName, HostName, ReleaseRef};
 use slipway_verify::{CheckState, Site, VerifyTarget};
-use slipway_wire::preflight::PreflightReport;
+use slipway_wire::preflight::{PreflightReport, Told};
 
 use crate::context::Context;
 use crate::table::{Cell, Table, Tone};
@@ -76,29 +76,11 @@ async fn certificate(context: &Context) -> Result<Finding, CliFailure> {
     Ok(finding(outcome, result.seen, result.cure))
 }
 
-/// The findings that are not as wished; what passed is counted. Checks that say the same of the same hosts are one row.
+/// The findings that are not as wished; what passed is counted.
 fn text(context: &Context, report: &PreflightReport) -> String {
-    let mut rows: Vec<(&Finding, Vec<&str>)> = Vec::new();
-    for finding in report
-        .findings
-        .iter()
-        .filter(|finding| finding.outcome != Outcome::Passed)
-    {
-        let says = |other: &Finding| {
-            (
-                other.outcome,
-                other.message.clone(),
-                other.cure.clone(),
-                other.hosts.clone(),
-            )
-        };
-        match rows.iter_mut().find(|(first, _)| says(first) == says(finding)) {
-            Some((_, checks)) => checks.push(&finding.check),
-            None => rows.push((finding, vec![&finding.check])),
-        }
-    }
+    let rows = report.told();
     let mut table = Table::new(&["", "CHECK", "HOSTS", "FOUND"]);
-    for (finding, checks) in &rows {
+    for Told { finding, checks } in &rows {
         let tone = match finding.outcome {
             Outcome::Passed => Tone::Good,
             Outcome::Blocking => Tone::Bad,
@@ -123,7 +105,9 @@ fn text(context: &Context, report: &PreflightReport) -> String {
     {
         text.push_str(line);
         text.push('\n');
-        let Some((finding, checks)) = row else { continue };
+        let Some(Told { finding, checks }) = row else {
+            continue;
+        };
         if checks.len() > 1 {
             let _ = writeln!(text, "         these: {}", clean(&checks.join(", ")));
         }

@@ -25,6 +25,7 @@ fn a_preflight_shows_what_is_amiss_once_with_its_cure_and_counts_the_rest() {
                 silent("facts"), silent("nix"), silent("memory"),
                 { "check": "cache", "outcome": "unknown", "hosts": ["web-3"], "host_count": 1,
                   "message": "the caches could not be asked" },
+                { "check": "drift", "outcome": "warning", "message": "web-3 drifts" },
                 { "check": "workers", "outcome": "passed", "message": "2 workers are at work" },
                 { "check": "clock", "outcome": "passed", "host_count": 3, "message": "the clocks are right" },
             ],
@@ -47,5 +48,10 @@ fn a_preflight_shows_what_is_amiss_once_with_its_cure_and_counts_the_rest() {
         assert_eq!(text.matches(once).count(), 1, "{text}");
     }
     assert!(!text.contains("the clocks are right"), "{text}");
-    assert!(text.contains("1 blocking, 5 unknown"), "{text}");
+    let place = |word: &str| text.find(word).expect(word);
+    assert!(
+        place("window") < place("web-3 drifts") && place("web-3 drifts") < place("3 checks"),
+        "{text}"
+    );
+    assert!(text.contains("1 blocking, 5 unknown, 1 warning"), "{text}");
 }

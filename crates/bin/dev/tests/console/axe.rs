@@ -16,9 +16,10 @@ const RUN: &str = "
 
 /// The rules that the open page breaks.
 pub(crate) async fn violations(browser: &Browser) -> Vec<String> {
-    let file = std::env::var(VARIABLE)
-        .unwrap_or_else(|_| panic!("{VARIABLE} is not set: run ./dev test --only nextest"));
-    let axe = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{VARIABLE}={file}: {error}"));
+    let Some(file) = std::env::var_os(VARIABLE) else {
+        panic!("{VARIABLE} is not set: run ./dev test --only nextest");
+    };
+    let axe = std::fs::read_to_string(file).expect(VARIABLE);
     let found = browser.eval(&format!("{axe}\n{RUN}")).await;
     let found: Vec<Value> = found.as_array().unwrap().clone();
     found

@@ -1,4 +1,4 @@
-//! A real browser, driven by chromedriver over W3C WebDriver.
+//! A real browser, driven by chromedriver over the W3C's protocol.
 //!
 //! The dozen calls that these tests need are plain JSON over HTTP. A library for them brings 20 crates, among them older
 //! majors of two that we have.
@@ -202,9 +202,11 @@ impl Browser {
                     return;
                 }
             }
-            if begin.elapsed() > BOUND {
-                panic!("nothing called {name:?} can be pressed: {}", self.text().await);
-            }
+            assert!(
+                begin.elapsed() < BOUND,
+                "nothing called {name:?} can be pressed: {}",
+                self.text().await
+            );
             tokio::time::sleep(LOOK).await;
         }
     }
@@ -266,9 +268,11 @@ impl Browser {
             if let Some(found) = self.find(css).await {
                 return found;
             }
-            if begin.elapsed() > BOUND {
-                panic!("there is no {css} on the page: {}", self.text().await);
-            }
+            assert!(
+                begin.elapsed() < BOUND,
+                "there is no {css} on the page: {}",
+                self.text().await
+            );
             tokio::time::sleep(LOOK).await;
         }
     }

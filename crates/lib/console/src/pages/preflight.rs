@@ -20,10 +20,17 @@ const MOST_NAMED: usize = 8;
 pub(super) async fn show(ui: Ui, Path(name): Path<String>, query: Fields) -> Reply {
     let of = Query::of(route::fill(route::PREFLIGHT, escape(&name)));
     let report: PreflightReport = ui.api.get(&of.with("release", query.text("release"))).await?;
-    let (passed, told): (Vec<&Finding>, Vec<&Finding>) = report
+    let passed = report
         .findings
         .iter()
-        .partition(|finding| finding.outcome == Outcome::Passed);
+        .filter(|finding| finding.outcome == Outcome::Passed)
+        .map(|finding| (finding, vec![finding.check.as_str()]));
+    let passed: Vec<_> = passed.collect();
+    let told: Vec<_> = report
+        .told()
+        .into_iter()
+        .map(|told| (told.finding, told.checks))
+        .collect();
     let label = report.release_label.as_ref();
     let start = format!("{}/start", view::release_path(report.release, label));
     let content = html! {
@@ -40,10 +47,11 @@ pub(super) async fn show(ui: Ui, Path(name): Path<String>, query: Fields) -> Rep
     Ok(ui.page(&format!("Preflight of {}", report.environment), &content))
 }
 
-fn table(findings: &[&Finding]) -> Markup {
-    let rows = findings.iter().map(|finding| {
+/// Findings with the names of the checks that say so.
+fn table(findings: &[(&Finding, Vec<&str>)]) -> Markup {
+    let rows = findings.iter().map(|(finding, checks)| {
         [
-            html! { (view::words(&finding.check)) },
+            html! { (view::words(&checks.join(", "))) },
             view::badge(tone(finding.outcome), finding.outcome.as_str()),
             html! { (view::words(&finding.message)) },
             html! {
