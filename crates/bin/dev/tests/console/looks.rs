@@ -31,7 +31,7 @@ const PAGES: [(&str, &str); 15] = [
     ("/nowhere", "nowhere"),
 ];
 /// Those that docs/console.md shows.
-const SHOWN: [&str; 4] = ["fleet", "release", "rollout", "host"];
+const SHOWN: [&str; 2] = ["fleet", "rollout"];
 
 /// Keeps the picture as output of the test, and renews those of the documents where that is asked for.
 async fn keep(browser: &Browser, folder: &Path, name: &str, scheme: &str) {
