@@ -8,7 +8,7 @@
   service, # absolute path of the slipway-demo-service program
   tools, # PATH for the builder and the switch script
   health ? 200, # what the service answers to /health
-  variant ? "works", # works, hangs, fails, no-script, no-checks, bad-checks or other-machine
+  variant ? "works", # works, hangs, prints, fails, no-script, no-checks, bad-checks or other-machine
 }:
 let
   # Added by content: all closures share one copy, and a host fetches it once.

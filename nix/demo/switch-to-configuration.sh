@@ -29,6 +29,18 @@ activate() {
   case '@variant@' in
     fails) die 'this closure is made to fail' ;;
     hangs) sleep 3600 9>&- ;;
+    # Slowly, so that somebody can follow it; and then far too much.
+    prints)
+      for step in 1 2 3 4 5 6; do
+        printf '\033[1;32mstep %s\033[0m\n' "$step"
+        sleep 0.7 9>&-
+      done
+      line=0
+      while [ "$line" -lt 30000 ]; do
+        line=$((line + 1))
+        echo "line $line of a flood that nobody wants to read to its end, since it says nothing"
+      done
+      ;;
   esac
   '@program@' stop --state "$state" 9>&- || die 'the running service does not stop'
   point current-system

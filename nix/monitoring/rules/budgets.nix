@@ -119,7 +119,7 @@ let
     slowSeconds = 1;
     leastRequests = 10;
     # Long polls.
-    exceptRoutes = "${paths.sync}|.*/events";
+    exceptRoutes = "${paths.sync}|.*/events|.*/output";
   };
   share = "{{ $value | humanizePercentage }} of the requests to";
   route = "{{ $labels.route }} of {{ $labels.stack }}-{{ $labels.service }}";

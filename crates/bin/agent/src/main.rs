@@ -3,7 +3,7 @@
 //!
 //! Two parts work side by side. The [`sync`] loop posts observations and receives instructions; the executor acts. They
 //! share only two values: the newest instruction, and the newest view. Without the control plane the loop waits, and the
-//! executor goes on.
+//! executor goes on. Beside them [`printed`] sends what scripts print, and nothing waits for it.
 
 mod boot;
 mod cli;
@@ -11,6 +11,7 @@ mod collect;
 mod facts;
 mod local;
 mod plane;
+mod printed;
 mod revert;
 mod run;
 mod status;

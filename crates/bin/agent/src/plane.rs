@@ -12,9 +12,11 @@ use slipway_host::{HostConfig, manifests};
 use slipway_release::SignedManifest;
 use slipway_settings::{AgentSettings, ExposeSecret, Origin, SettingsSource};
 use slipway_telemetry::error_chain;
+use slipway_wire::output::{OutputKnown, OutputPiece};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::printed::{OutputSink, SendError};
 use crate::sync::{InstructionSource, SyncError};
 
 /// Asks the control plane. Reads the token again from its place when the control plane refuses it.
@@ -137,6 +139,12 @@ impl InstructionSource for PlaneClient {
             fetch_manifest(&self.client(), host, manifest).await?;
         }
         answer
+    }
+}
+
+impl OutputSink for PlaneClient {
+    async fn send(&self, piece: &OutputPiece) -> Result<OutputKnown, SendError> {
+        self.client().send(piece).await
     }
 }
 

@@ -7,6 +7,7 @@ use anyhow::Context;
 use slipway_attempt::{Executor, ExecutorView, JournalStore};
 use slipway_domain::{HostName, Instruction, Observation, StorePath};
 use slipway_host::boot_id;
+use slipway_host::job::JobFiles;
 use slipway_host::{Clock, HostConfig, HostOperations, Machine, SystemClock};
 use slipway_settings::{AgentSettings, SettingsSource};
 use slipway_telemetry::Lifecycle;
@@ -16,6 +17,7 @@ use tracing::{info, warn};
 use crate::facts;
 use crate::local;
 use crate::plane::PlaneClient;
+use crate::printed;
 use crate::sync::{self, ExecutorLink};
 
 /// After SIGTERM. Nothing needs finishing: what was begun goes on without us and is found again.
@@ -49,7 +51,7 @@ async fn serve(source: &SettingsSource, settings: AgentSettings) -> anyhow::Resu
     {
         warn!(dir = %config.gcroots_dir.display(), "AGENT_GCROOTS_DIR is in no folder named gcroots: Nix may not see it");
     }
-    let plane = PlaneClient::new(source, settings.clone(), &config)?;
+    let plane = Arc::new(PlaneClient::new(source, settings.clone(), &config)?);
     let runner = config.runner;
     let keep_releases = config.keep_releases;
     let store = JournalStore::open(&config.state_dir)?;
@@ -102,6 +104,9 @@ async fn serve(source: &SettingsSource, settings: AgentSettings) -> anyhow::Resu
         () = executor.recall() => {}
     }
     let work = lifecycle.spawn(executor.run(stop.clone()));
+    let (sink, printing, ended) = (Arc::clone(&plane), view.clone(), stop.clone());
+    let jobs = JobFiles::open(&machine.config().state_dir).context("cannot use AGENT_STATE_DIR")?;
+    lifecycle.spawn(async move { printed::run(&*sink, &jobs, printing, ended).await });
     let link = ExecutorLink {
         view,
         instructions: instruct,
@@ -116,7 +121,7 @@ async fn serve(source: &SettingsSource, settings: AgentSettings) -> anyhow::Resu
     lifecycle.spawn(gatherer.run(gather, stop.clone()));
     lifecycle.spawn(async move {
         let observe = |view: &ExecutorView| observe(&name, &machine, view);
-        sync::run(&plane, observe, link, facts, stop).await;
+        sync::run(&*plane, observe, link, facts, stop).await;
     });
     info!(
         host = settings.plane.host,

@@ -24,13 +24,24 @@ pub(crate) fn pages(app: &App, api: Router) -> Router {
             news
         }
     };
+    let printed = {
+        let app = app.clone();
+        move |rollout| app.printed.subscribe(rollout)
+    };
     #[expect(
         clippy::disallowed_methods,
         reason = "the edge: pages show ages, and decide nothing by them"
     )]
     let clock = chrono::Utc::now;
     let api = api.layer(from_fn(within));
-    Console::new(api, Box::new(news), clock, app.phase.draining()).router()
+    Console::new(
+        api,
+        Box::new(news),
+        Box::new(printed),
+        clock,
+        app.phase.draining(),
+    )
+    .router()
 }
 
 /// What the outer layers do for a request from outside: it is of the page's client and has the page's id.

@@ -12,7 +12,7 @@
 //! | `observe` | request ids, log lines, metrics, headers |
 //! | `reference` | which release or rollout a request means |
 //! | [`error`], [`extract`], `json` | problem documents, the extractors that give them, and JSON read strictly |
-//! | [`parking`], [`feed`], [`watch`] | requests that wait for news, and where news comes from |
+//! | [`parking`], [`feed`], [`printed`], [`watch`] | requests that wait for news, and where news comes from |
 //! | [`openapi`] | the `OpenAPI` document |
 //! | `console` | the API as the pages of the console use it |
 //! | `routes` | the handlers, one file a resource |
@@ -40,6 +40,7 @@ mod once;
 pub mod openapi;
 pub mod parking;
 pub mod phase;
+pub mod printed;
 mod reference;
 pub mod router;
 mod routes;

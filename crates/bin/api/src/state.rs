@@ -17,6 +17,7 @@ use crate::feed::Feed;
 use crate::health::HealthCache;
 use crate::parking::{Parking, most_parked};
 use crate::phase::ServerPhase;
+use crate::printed::OutputFeed;
 
 /// What every handler shares.
 pub type App = Arc<Shared>;
@@ -32,6 +33,8 @@ pub struct Shared {
     pub parking: Parking,
     /// News of events.
     pub feed: Feed,
+    /// News of what rollouts print.
+    pub printed: OutputFeed,
     /// How far the process is.
     pub phase: ServerPhase,
     pub(crate) failures: AuthenticationFailures,
@@ -60,6 +63,7 @@ impl Shared {
         Ok(Arc::new(Self {
             parking: Parking::new(most_parked()),
             feed: Feed::default(),
+            printed: OutputFeed::default(),
             phase: ServerPhase::new(draining),
             failures: AuthenticationFailures::new(wake.clone()),
             health: HealthCache::default(),

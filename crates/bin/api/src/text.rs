@@ -2,6 +2,7 @@
 
 use slipway_text::{LineLimit, find_hidden};
 use slipway_wire::limits::{LABEL_CHARS, MESSAGE_CHARS};
+use slipway_wire::output::MAX_SEARCH_CHARS;
 
 use crate::error::{ApiError, Result};
 
@@ -27,6 +28,12 @@ pub(crate) const REFERENCE: Bound = Bound {
 pub(crate) const MESSAGE: Bound = Bound {
     most: MESSAGE_CHARS,
     lines: LineLimit::Many,
+};
+
+/// What is searched for in lines.
+pub(crate) const SEARCH: Bound = Bound {
+    most: MAX_SEARCH_CHARS,
+    lines: LineLimit::One,
 };
 
 /// Cuts a text off after so many characters.

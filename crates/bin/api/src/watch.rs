@@ -28,6 +28,7 @@ pub async fn run(app: App, stop: CancellationToken) {
         () = stop.cancelled() => {}
         () = watch_hosts(&app) => {}
         () = watch_events(&app) => {}
+        () = watch_output(&app) => {}
     }
     app.parking.drain();
 }
@@ -107,6 +108,22 @@ async fn watch_events(app: &App) {
         sleep(EVENTS_PACE).await;
         // Early when something may have happened; at the latest after the pause.
         app.feed.pause(EVENTS_LOOK).await;
+    }
+}
+
+async fn watch_output(app: &App) {
+    loop {
+        let wanted = app.printed.wanted().await;
+        match app.store.newest_output(&wanted).await {
+            Ok(newest) => {
+                for (rollout, number) in newest {
+                    app.printed.tell(rollout, number);
+                }
+            }
+            Err(error) => complain(&error, "cannot look for new output"),
+        }
+        sleep(EVENTS_PACE).await;
+        app.printed.pause(EVENTS_LOOK).await;
     }
 }
 

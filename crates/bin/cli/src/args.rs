@@ -81,6 +81,12 @@ pub enum SlipwayCommand {
     Status {
         /// Only this environment
         environment: Option<EnvironmentName>,
+        /// Go on showing it as it changes, until Ctrl-C
+        #[arg(long)]
+        watch: bool,
+        /// Show what switch scripts and hooks print, too
+        #[arg(long, requires = "watch")]
+        logs: bool,
     },
     /// Check that all is well in production: endpoints, TLS, hosts, audit log and backups
     ///

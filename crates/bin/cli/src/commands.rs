@@ -41,7 +41,12 @@ pub async fn run(context: &Context, command: SlipwayCommand) -> Result<Exit, Cli
         SlipwayCommand::Login(login) => login::login(context, login).await?,
         SlipwayCommand::Logout { local } => login::logout(context, local).await?,
         SlipwayCommand::Whoami => login::whoami(context).await?,
-        SlipwayCommand::Status { environment } => status::run(context, environment).await?,
+        SlipwayCommand::Status {
+            environment,
+            watch: true,
+            logs,
+        } => return status::watch(context, environment, logs).await,
+        SlipwayCommand::Status { environment, .. } => status::run(context, environment).await?,
         SlipwayCommand::Verify(args) => return verify::run(context, args).await,
         SlipwayCommand::Env(command) => environment::run(context, command).await?,
         SlipwayCommand::Host(command) => host::run(context, command).await?,

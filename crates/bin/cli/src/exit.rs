@@ -18,6 +18,17 @@ macro_rules! exits {
     };
 }
 
+impl Exit {
+    /// Whether a rollout that was watched ended so.
+    #[must_use]
+    pub const fn is_an_end(self) -> bool {
+        matches!(
+            self,
+            Self::Success | Self::Reverted | Self::Failed | Self::Aborted
+        )
+    }
+}
+
 exits! {
     /// Done; for `rollout watch`, the rollout succeeded.
     Success = 0,

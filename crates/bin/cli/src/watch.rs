@@ -1,11 +1,14 @@
 //! Following a rollout to its end.
 //!
 //! It asks for the events after the last one that it knows and waits for news on the server's side. An API that goes
-//! away for a while is asked again until it is back: nothing is missed, because the events have numbers.
+//! away for a while is asked again until it is back: nothing is missed, because the events have numbers. What hosts print
+//! is followed beside it, in the same way.
 
 mod bars;
-mod plain;
+pub(crate) mod plain;
+pub(crate) mod printed;
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -20,13 +23,14 @@ use crate::args::WatchArgs;
 use crate::output::Output;
 use crate::text::clean;
 use crate::{CliFailure, Exit, names, stop};
+use printed::OutputFollower;
 
 /// How long the server is asked to wait for news.
-const POLL: Duration = Duration::from_secs(25);
+pub(crate) const POLL: Duration = Duration::from_secs(25);
 /// How long a request is tried again before that is shown, and this here goes on trying.
-const AT_ONCE: Duration = Duration::from_secs(3);
+pub(crate) const AT_ONCE: Duration = Duration::from_secs(3);
 /// Between two tries to reach an API that is away.
-const BACKOFF: RetryBackoff = RetryBackoff {
+pub(crate) const BACKOFF: RetryBackoff = RetryBackoff {
     first: Duration::from_millis(500),
     longest: Duration::from_secs(5),
     longest_asked: Duration::from_secs(5),
@@ -85,11 +89,12 @@ pub async fn watch(
     how: &WatchArgs,
 ) -> Result<Exit, CliFailure> {
     let client = &client.clone().retry_for(AT_ONCE);
-    let mut view = if output.terminal {
+    let view = RefCell::new(if output.terminal {
         View::Bars(bars::Bars::new(output.now))
     } else {
         View::Plain(plain::Plain::new(*output))
-    };
+    });
+    let mut printed = OutputFollower::new(client, id);
     let mut follower = Follower {
         client,
         id,
@@ -107,11 +112,31 @@ pub async fn watch(
             None => std::future::pending().await,
         }
     };
-    let outcome = tokio::select! {
-        outcome = follower.follow(&mut view) => outcome,
+    let printing = async {
+        if !how.logs {
+            std::future::pending::<()>().await;
+        }
+        loop {
+            for line in printed.next(POLL).await {
+                if let Err(failure) = view.borrow_mut().note(&line) {
+                    return failure;
+                }
+            }
+        }
+    };
+    let mut outcome = tokio::select! {
+        outcome = follower.follow(&view) => outcome,
+        failure = printing => Err(failure),
         () = time_up => Ok(Exit::TimeUp),
         exit = stop::asked() => Ok(exit),
     };
+    if how.logs && matches!(outcome, Ok(exit) if exit.is_an_end()) {
+        let show = |line: &str| drop(view.borrow_mut().note(line));
+        tokio::select! {
+            () = printed.last(show) => {}
+            exit = stop::asked() => outcome = Ok(exit),
+        }
+    }
     let last = follower.last;
     // Takes the bars away before anything else is shown.
     drop(view);
@@ -164,12 +189,12 @@ struct Follower<'a> {
 }
 
 impl Follower<'_> {
-    async fn follow(&mut self, view: &mut View) -> Result<Exit, CliFailure> {
+    async fn follow(&mut self, view: &RefCell<View>) -> Result<Exit, CliFailure> {
         let mut wait = None;
         loop {
             let events = self.events(view, wait).await?;
             for event in &events {
-                view.event(event)?;
+                view.borrow_mut().event(event)?;
             }
             if let Some(last) = events.last() {
                 self.after = self.after.max(last.number);
@@ -181,13 +206,13 @@ impl Follower<'_> {
             }
             let rollout = self.rollout(view).await?;
             let state = rollout.summary.state;
-            view.rollout(&rollout);
+            view.borrow_mut().rollout(&rollout);
             self.last = Some(rollout);
             let waits = matches!(state, RolloutState::Paused | RolloutState::PendingApproval);
             if state.is_terminal() || (waits && self.until_paused) {
                 // What was written between the two questions.
                 for event in &self.events(view, None).await? {
-                    view.event(event)?;
+                    view.borrow_mut().event(event)?;
                 }
                 return Ok(Exit::of(state));
             }
@@ -195,7 +220,11 @@ impl Follower<'_> {
         }
     }
 
-    async fn events(&mut self, view: &mut View, wait: Option<Duration>) -> Result<Vec<Event>, CliFailure> {
+    async fn events(
+        &mut self,
+        view: &RefCell<View>,
+        wait: Option<Duration>,
+    ) -> Result<Vec<Event>, CliFailure> {
         let query = EventQuery {
             after: Some(self.after),
             limit: Some(MAX_LIMIT),
@@ -210,7 +239,7 @@ impl Follower<'_> {
         }
     }
 
-    async fn rollout(&mut self, view: &mut View) -> Result<Rollout, CliFailure> {
+    async fn rollout(&mut self, view: &RefCell<View>) -> Result<Rollout, CliFailure> {
         let mut tries = 0;
         loop {
             let outcome = self.client.rollout(self.id).await;
@@ -223,7 +252,7 @@ impl Follower<'_> {
     /// Returns an answer; if another try can help, waits and says so once.
     async fn settle<T>(
         &mut self,
-        view: &mut View,
+        view: &RefCell<View>,
         outcome: Result<T, ClientError>,
         tries: &mut u32,
     ) -> Result<Option<T>, CliFailure> {
@@ -231,14 +260,15 @@ impl Follower<'_> {
             Ok(answer) => {
                 if self.away {
                     self.away = false;
-                    view.note("the API answers again")?;
+                    view.borrow_mut().note("the API answers again")?;
                 }
                 Ok(Some(answer))
             }
             Err(error) if error.is_retryable() && (self.last.is_some() || self.after > 0) => {
                 if !self.away {
                     self.away = true;
-                    view.note(&format!("{}; trying again", error.summary()))?;
+                    view.borrow_mut()
+                        .note(&format!("{}; trying again", error.summary()))?;
                 }
                 tokio::time::sleep(BACKOFF.pause(*tries, error.retry_after())).await;
                 *tries += 1;

@@ -17,6 +17,8 @@ pub enum Variant {
     Works,
     /// Its switch script never ends.
     Hangs,
+    /// Its switch script prints six steps in four seconds and then some 2 MB, and switches.
+    Prints,
     /// Its switch script says why and fails.
     Fails,
     /// It has no switch script.

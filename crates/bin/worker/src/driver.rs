@@ -36,6 +36,8 @@ const MOST_ROUNDS: u32 = 100;
 const PRESENCE: Duration = Duration::from_secs(10);
 /// How often plans that nobody needs are removed, a few at a time.
 const COLLECT: Duration = Duration::from_mins(5);
+/// How many parts of old output are removed at once: nothing is driven meanwhile.
+const MOST_COLLECTED: usize = 5;
 
 /// Drives rollouts until it is told to stop.
 pub struct Driver {
@@ -100,7 +102,10 @@ impl Driver {
                     self.note_second_lives().await;
                 }
                 _ = presence.tick() => self.show_presence().await,
-                _ = collect.tick() => self.collect_plans().await,
+                _ = collect.tick() => {
+                    self.collect_plans().await;
+                    self.collect_output().await;
+                }
                 Some(done) = self.tasks.next(), if !self.tasks.is_empty() => self.finish(&done),
                 wake_up = wake_ups.recv() => match wake_up {
                     WakeUp::Rollouts(rollouts) => self.awaken(&rollouts).await,
@@ -152,6 +157,23 @@ impl Driver {
                 error = error_chain(&error),
                 "cannot remove old plans; trying again"
             ),
+        }
+    }
+
+    /// What was printed long ago goes, a bounded part at a time.
+    async fn collect_output(&self) {
+        for _ in 0..MOST_COLLECTED {
+            match self.store.collect_output().await {
+                Ok(None) => return,
+                Ok(Some(pieces)) => info!(pieces, "removed output of old rollouts"),
+                Err(error) => {
+                    warn!(
+                        error = error_chain(&error),
+                        "cannot remove old output; trying again"
+                    );
+                    return;
+                }
+            }
         }
     }
 

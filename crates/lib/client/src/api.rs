@@ -16,6 +16,7 @@ use slipway_wire::fleet::{
 };
 use slipway_wire::kept::{KeepRelease, KeptRelease, ReleaseRoots, RootsQuery};
 use slipway_wire::monitoring::Health;
+use slipway_wire::output::{Output, OutputKnown, OutputPiece, OutputQuery};
 use slipway_wire::page::{EnvironmentPageQuery, MAX_LIMIT, Page, PageQuery};
 use slipway_wire::plan::{ReleaseHostPlans, RolloutHostPlans};
 use slipway_wire::preflight::{PreflightQuery, PreflightReport};
@@ -315,6 +316,18 @@ impl Client {
             .await
     }
 
+    /// What the hosts of a rollout printed, the oldest first. With `wait`, and when there is none yet, the server waits that
+    /// long (whole seconds) for some.
+    pub async fn rollout_output(
+        &self,
+        rollout: impl Into<RolloutRef>,
+        query: &OutputQuery,
+        wait: Option<Duration>,
+    ) -> Result<Page<Output>, ClientError> {
+        self.get_with(&fill(route::ROLLOUT_OUTPUT, rollout.into()), query, wait)
+            .await
+    }
+
     /// Approves, pauses, resumes, reverts or aborts. The answer is the rollout's present state; events tell the result.
     pub async fn command_rollout(
         &self,
@@ -328,6 +341,15 @@ impl Client {
     /// Events of everything, the oldest first.
     pub async fn events(&self, query: &EventQuery) -> Result<Page<Event>, ClientError> {
         self.get_with(route::EVENTS, query, None).await
+    }
+
+    /// As [`Self::events`]. When there are none yet, the server waits that long (whole seconds) for one.
+    pub async fn events_within(
+        &self,
+        query: &EventQuery,
+        wait: Duration,
+    ) -> Result<Page<Event>, ClientError> {
+        self.get_with(route::EVENTS, query, Some(wait)).await
     }
 
     /// Has the server check the whole chain of events and its seals.
@@ -348,6 +370,13 @@ impl Client {
     ) -> Result<Instruction, ClientError> {
         let path = route::AGENT_SYNC;
         let request = self.request(Method::POST, path, wait).json(observation);
+        self.json(path, self.send(request, RetryRule::No).await?)
+    }
+
+    /// The next piece of what an attempt prints on the agent's host. Sent once: an agent has its own loop.
+    pub async fn agent_output(&self, piece: &OutputPiece) -> Result<OutputKnown, ClientError> {
+        let path = route::AGENT_OUTPUT;
+        let request = self.request(Method::POST, path, None).json(piece);
         self.json(path, self.send(request, RetryRule::No).await?)
     }
 

@@ -41,6 +41,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use chrono::{DateTime, Utc};
+use slipway_domain::RolloutId;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -54,6 +55,9 @@ pub const MAX_STREAMS_EACH: usize = 100;
 /// Tells of the number of the newest event.
 pub type News = Box<dyn Fn() -> watch::Receiver<i64> + Send + Sync>;
 
+/// Tells of the number of a rollout's newest piece of output.
+pub type PrintedNews = Box<dyn Fn(RolloutId) -> watch::Receiver<i64> + Send + Sync>;
+
 /// Tells the time.
 pub type Clock = fn() -> DateTime<Utc>;
 
@@ -63,6 +67,8 @@ pub struct Console {
     api: Router,
     /// Subscribes to news of events.
     news: News,
+    /// Subscribes to news of what a rollout's hosts print.
+    printed: PrintedNews,
     /// The time, for ages on pages.
     clock: Clock,
     /// Ends the streams of news: the process stops.
@@ -74,10 +80,17 @@ pub struct Console {
 impl Console {
     /// A console before this API.
     #[must_use]
-    pub fn new(api: Router, news: News, clock: Clock, draining: CancellationToken) -> Self {
+    pub fn new(
+        api: Router,
+        news: News,
+        printed: PrintedNews,
+        clock: Clock,
+        draining: CancellationToken,
+    ) -> Self {
         Self {
             api,
             news,
+            printed,
             clock,
             draining,
             streams: Places::new(MAX_STREAMS, MAX_STREAMS_EACH),

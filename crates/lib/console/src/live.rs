@@ -35,9 +35,15 @@ const LOOK: Duration = Duration::from_secs(20);
 
 /// News of one rollout.
 pub(crate) async fn rollout(ui: Ui, Path(id): Path<String>, query: Fields) -> Reply {
-    let after = query.text("after").parse().unwrap_or(0);
+    let number = |name| query.text(name).parse().unwrap_or(0);
+    let (after, heard) = (number("after"), number("printed"));
     let found: Rollout = ui.api.get(&route::fill(route::ROLLOUT, escape(&id))).await?;
-    Ok(open(ui, Some(found.summary.id), after, PACE))
+    let id = found.summary.id;
+    let printed = Heard {
+        news: (ui.console.printed)(id),
+        number: heard,
+    };
+    Ok(open(ui, Some((id, printed)), after, PACE))
 }
 
 /// News of everything.
@@ -45,9 +51,25 @@ pub(crate) async fn all(ui: Ui) -> Reply {
     Ok(open(ui, None, 0, SLOW_PACE))
 }
 
+/// How far a page shows what a rollout's hosts print.
+struct Heard {
+    /// The number of the newest piece, whichever replica took it.
+    news: watch::Receiver<i64>,
+    number: i64,
+}
+
+impl Heard {
+    fn look(&mut self) -> bool {
+        let newest = *self.news.borrow_and_update();
+        let is_new = newest > self.number;
+        self.number = newest.max(self.number);
+        is_new
+    }
+}
+
 struct Stream {
     ui: Ui,
-    of: Option<RolloutId>,
+    of: Option<(RolloutId, Heard)>,
     after: i64,
     pace: Duration,
     news: watch::Receiver<i64>,
@@ -57,7 +79,7 @@ struct Stream {
     _place: Place,
 }
 
-fn open(ui: Ui, of: Option<RolloutId>, after: i64, pace: Duration) -> Response {
+fn open(ui: Ui, of: Option<(RolloutId, Heard)>, after: i64, pace: Duration) -> Response {
     let Some(room) = ui.principal().and_then(|of| ui.console.streams.take(of)) else {
         let said = (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -131,9 +153,16 @@ impl Stream {
                 // The database is away, say: the stream ends, and the browser opens another one.
                 Err(_) => return Next::Stop,
             }
+            let printed = async {
+                match &mut self.of {
+                    Some((_, heard)) => drop(heard.news.changed().await),
+                    None => std::future::pending().await,
+                }
+            };
             let wait = timeout(LOOK, self.news.changed());
             tokio::select! {
                 () = draining.cancelled() => return Next::Stop,
+                () = printed => {}
                 // Nothing happened, or the feed is gone with the process.
                 _ = wait => {}
             }
@@ -146,14 +175,15 @@ impl Stream {
         let status = |refused: Refused| {
             StatusCode::from_u16(refused.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
         };
-        let Some(of) = self.of else {
+        let Some((of, heard)) = &mut self.of else {
             let _: Whoami = self.ui.api.get(route::WHOAMI).await.map_err(status)?;
             let newest = *self.news.borrow_and_update();
             let is_new = self.after != 0 && newest > self.after;
             self.after = newest.max(self.after);
             return Ok(is_new);
         };
-        let events = route::fill(route::ROLLOUT_EVENTS, of);
+        let printed = heard.look();
+        let events = route::fill(route::ROLLOUT_EVENTS, &of);
         self.news.borrow_and_update();
         let found: Page<audit::Event> = self
             .ui
@@ -163,6 +193,6 @@ impl Stream {
             .map_err(status)?;
         let newest = found.items.last().map(|event| event.number);
         self.after = newest.unwrap_or(self.after);
-        Ok(newest.is_some())
+        Ok(newest.is_some() || printed)
     }
 }

@@ -7,6 +7,8 @@
 
 mod files;
 mod gate;
+mod log;
+mod printed;
 mod supervise;
 
 use std::fmt;
@@ -22,7 +24,11 @@ use slipway_process::RunOutcome;
 use crate::door::Runnable;
 pub use files::{JobFiles, JobState};
 pub use gate::{gate_command, wait_at_gate};
+pub use printed::{FIRST_BYTES, LAST_BYTES, PIECE_BYTES, Printed, PrintedPiece};
 pub use supervise::{SuperviseError, SupervisedJob, supervise};
+
+/// Of an attempt's id.
+const UUID_CHARS: usize = 36;
 
 /// What a job is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -123,6 +129,28 @@ impl JobId {
             serial: self.serial + 1,
             ..self
         }
+    }
+}
+
+impl JobId {
+    /// The name of a job's files, read.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        let (rest, serial) = name.rsplit_once('-')?;
+        let at = rest.len().checked_sub(UUID_CHARS)?;
+        let attempt = rest.get(at..)?.parse().ok()?;
+        let kind = rest.get(..at)?.strip_suffix('-')?;
+        Some(Self {
+            kind: JobKind::ALL.into_iter().find(|known| known.as_str() == kind)?,
+            attempt,
+            serial: serial.parse().ok()?,
+        })
+    }
+
+    /// The name within its attempt.
+    #[must_use]
+    pub fn label(self) -> String {
+        format!("{}-{}", self.kind.as_str(), self.serial)
     }
 }
 

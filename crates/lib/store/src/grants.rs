@@ -10,7 +10,7 @@ use sqlx::{Acquire, PgConnection};
 use crate::StoreError;
 
 /// Every table with what api and worker do with it. A migration that adds one adds a line.
-const TABLES: [(&str, &str); 25] = [
+const TABLES: [(&str, &str); 27] = [
     ("environments", "SELECT, INSERT, UPDATE"),
     ("principals", "SELECT, INSERT, UPDATE"),
     ("hosts", "SELECT, INSERT, UPDATE"),
@@ -27,6 +27,8 @@ const TABLES: [(&str, &str); 25] = [
     ("steps", "SELECT, INSERT, UPDATE"),
     ("rollout_commands", "SELECT, INSERT, UPDATE"),
     ("host_plans", "SELECT, INSERT, UPDATE, DELETE"),
+    ("host_outputs", "SELECT, INSERT, UPDATE, DELETE"),
+    ("output_pieces", "SELECT, INSERT, DELETE"),
     ("events", "SELECT, INSERT"),
     ("event_head", "SELECT, UPDATE"),
     ("audit_walks", "SELECT, UPDATE"),

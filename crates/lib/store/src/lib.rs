@@ -15,6 +15,7 @@
 //! | [`releases`], [`rollouts`] | what is rolled out, and how far it is |
 //! | [`agent`] | what the api does at every sync |
 //! | [`plans`] | what switches would change on hosts |
+//! | [`outputs`] | what switch scripts and hooks print |
 //! | [`preflight`] | facts of hosts, and all that a preflight looks at |
 //! | [`worker`] | leases, snapshots and the one way in which states change |
 //! | [`messages`] | destinations, and the outbox of what goes there |
@@ -31,6 +32,7 @@ mod error;
 pub mod fleet;
 mod grants;
 pub mod messages;
+pub mod outputs;
 pub mod plans;
 mod pool;
 pub mod preflight;
@@ -56,6 +58,7 @@ pub use audit::{AuditKey, EventAuthor, EventSearch, EventsOf};
 pub use commits::watch_commits;
 pub use error::{NoneYet, StoreError};
 pub use fleet::NewFreeze;
+pub use outputs::{KeptOutput, OutputSearch};
 pub use pool::describe_metrics;
 pub use preflight::PreflightOf;
 pub use releases::{NewManifest, NewRelease};

@@ -11,16 +11,20 @@
 //! |---|---|
 //! | the api, with what people write | refuses it: [`find_hidden`] |
 //! | the api, with what agents report | keeps the report and replaces the character: [`scrub`] |
+//! | agent and api, with what a program printed | makes plain text of it: [`printed`] |
 //! | the CLI, with what a person gives it to send | makes plain text of it: [`plain`] |
 //! | whatever prints lines for people | replaces the character: [`clean`] |
 //! | whatever prints JSON | escapes the character, so that the value stays the same: [`escape_json`] |
 
 pub mod number;
+mod printed;
 pub mod time;
 
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Write as _;
+
+pub use printed::printed;
 
 /// The replacement of a hidden character.
 pub const REPLACEMENT: char = '\u{fffd}';

@@ -11,6 +11,7 @@
 //! | [`rollout`] | rollouts, their steps and commands |
 //! | [`plan`] | what releases change on hosts |
 //! | [`preflight`] | what stands in the way of a rollout |
+//! | [`output`] | what switch scripts and hooks print |
 //! | [`audit`] | events and the head of their chain |
 //! | [`message`] | destinations of messages, and deliveries |
 //! | [`monitoring`] | health |
@@ -31,6 +32,7 @@ pub mod kept;
 pub mod limits;
 pub mod message;
 pub mod monitoring;
+pub mod output;
 pub mod page;
 pub mod plan;
 pub mod preflight;

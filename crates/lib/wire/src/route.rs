@@ -70,6 +70,8 @@ pub const ROLLOUT_HOST_PLANS: &str = "/api/v1/rollouts/{id}/host-plans";
 /// `GET` (`EventQuery`, `Page<Event>`, the oldest first): with `Prefer: wait=` it waits for news. There are more when
 /// the page is full; the next begins after its last number.
 pub const ROLLOUT_EVENTS: &str = "/api/v1/rollouts/{id}/events";
+/// `GET` (`OutputQuery`, `Page<Output>`, the oldest first): what its hosts print; with `Prefer: wait=` it waits for more.
+pub const ROLLOUT_OUTPUT: &str = "/api/v1/rollouts/{id}/output";
 /// `POST` (`CreateCommand`, `Rollout` as it stands): approve, pause, resume, revert, abort or override a freeze.
 pub const ROLLOUT_COMMANDS: &str = "/api/v1/rollouts/{id}/commands";
 /// `GET` (`EventQuery`, `Page<Event>`, the oldest first): all events.
@@ -92,6 +94,8 @@ pub const DELIVERY: &str = "/api/v1/deliveries/{id}";
 pub const DELIVERY_REPLAY: &str = "/api/v1/deliveries/{id}/replay";
 /// `POST` (`Observation`, `Instruction`): an agent's observation for its next instruction.
 pub const AGENT_SYNC: &str = "/api/v1/agent/sync";
+/// `POST` (`OutputPiece`, `OutputKnown`, 200): the next piece of what an attempt prints on the agent's host.
+pub const AGENT_OUTPUT: &str = "/api/v1/agent/output";
 /// `GET` (`ReleaseManifest`): the manifest of a release that names the agent's host.
 pub const AGENT_MANIFEST: &str = "/api/v1/agent/releases/{id}/manifest";
 /// `GET` (`Health`): the whole, with each dependency.

@@ -29,6 +29,7 @@ use slipway_wire::message::{
     CreateDestination, Delivery, DeliveryQuery, DestinationCreated, Replayed, UpdateDestination,
 };
 use slipway_wire::monitoring::{Health, Status};
+use slipway_wire::output::{Output, OutputKnown, OutputPiece, OutputQuery};
 use slipway_wire::page::{EnvironmentPageQuery, Page, PageQuery, RolloutPageQuery, TokenPageQuery};
 use slipway_wire::plan::{ReleaseHostPlans, RolloutHostPlans};
 use slipway_wire::preflight::{PreflightQuery, PreflightReport};
@@ -53,7 +54,7 @@ const FIXTURES: [Fixture; 2] = [
 ];
 
 /// What people send: an unknown field is a typing error.
-const SENT: [(&str, FixtureReader); 30] = [
+const SENT: [(&str, FixtureReader); 31] = [
     ("AdoptHost", reader::<AdoptHost>),
     ("CreateCommand", reader::<CreateCommand>),
     ("CreateDestination", reader::<CreateDestination>),
@@ -73,6 +74,7 @@ const SENT: [(&str, FixtureReader); 30] = [
     ("HostQuery", reader::<EnvironmentPageQuery>),
     ("KeepRelease", reader::<KeepRelease>),
     ("LoginRequest", reader::<LoginRequest>),
+    ("OutputQuery", reader::<OutputQuery>),
     ("PageQuery", reader::<PageQuery>),
     ("PreflightQuery", reader::<PreflightQuery>),
     ("RestoreHost", reader::<RestoreHost>),
@@ -87,7 +89,7 @@ const SENT: [(&str, FixtureReader); 30] = [
 ];
 
 /// What is stored or received: an unknown field is a newer program's.
-const RECEIVED: [(&str, FixtureReader); 43] = [
+const RECEIVED: [(&str, FixtureReader); 46] = [
     ("Assignment", reader::<Assignment>),
     ("AttemptReport", reader::<AttemptReport>),
     ("AuditReport", reader::<AuditReport>),
@@ -107,6 +109,9 @@ const RECEIVED: [(&str, FixtureReader); 43] = [
     ("KeptRelease", reader::<KeptRelease>),
     ("NewEvent", reader::<NewEvent>),
     ("Observation", reader::<Observation>),
+    ("Output", reader::<Output>),
+    ("OutputKnown", reader::<OutputKnown>),
+    ("OutputPiece", reader::<OutputPiece>),
     ("Page", reader::<Page<Release>>),
     ("Phase", reader::<AttemptPhase>),
     ("PreflightReport", reader::<PreflightReport>),

@@ -15,6 +15,7 @@ mod hooks;
 mod hooks_cut;
 mod plane;
 mod plans;
+mod printed;
 mod restart;
 mod rig;
 mod signed;

@@ -15,6 +15,7 @@ use slipway_domain::{
     AttemptId, AttemptPhase, Instruction, Observation, ReleaseId, StepState, StorePath, Strategy,
 };
 use slipway_release::SignedManifest;
+use slipway_wire::output::{OutputKnown, OutputPiece};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
@@ -34,6 +35,11 @@ pub(crate) struct PlaneState {
     pub(crate) token: Option<String>,
     /// What is handed out as the manifests of releases.
     pub(crate) manifests: Vec<(ReleaseId, SignedManifest)>,
+    /// The pieces of output that were taken, and how many requests came.
+    pub(crate) outputs: Vec<OutputPiece>,
+    pub(crate) output_requests: usize,
+    /// Every piece is answered with this status.
+    pub(crate) refuse_output: Option<u16>,
     /// How often one was asked for.
     pub(crate) manifest_requests: usize,
 }
@@ -265,6 +271,10 @@ async fn answer(
         let found = state.manifests.iter().find(|(of, _)| *of == release);
         return Ok(found.map_or_else(|| refusal(404), |(_, signed)| json(200, signed)));
     }
+    if request.uri().path() == "/api/v1/agent/output" {
+        let body = request.into_body().collect().await.unwrap().to_bytes();
+        return Ok(take_output(&mut shared.state.lock().unwrap(), &body));
+    }
     assert_eq!(request.uri().path(), "/api/v1/agent/sync");
     let accepted = shared.state.lock().unwrap().token.clone();
     if token.unwrap() != format!("Bearer {}", accepted.as_deref().unwrap_or(TOKEN)) {
@@ -293,6 +303,22 @@ async fn answer(
             return Ok(json(200, &Instruction::Idle));
         }
     }
+}
+
+/// As the control plane does: nothing twice, and nothing out of its order.
+fn take_output(state: &mut PlaneState, body: &[u8]) -> Response<Full<Bytes>> {
+    state.output_requests += 1;
+    if let Some(status) = state.refuse_output {
+        return refusal(status);
+    }
+    let piece: OutputPiece = serde_json::from_slice(body).unwrap();
+    let same = |other: &&OutputPiece| (other.attempt, &other.job) == (piece.attempt, &piece.job);
+    let mut next = state.outputs.iter().rfind(same).map_or(0, |last| last.end);
+    if piece.start == next + piece.skipped {
+        next = piece.end;
+        state.outputs.push(piece);
+    }
+    json(200, &OutputKnown { next, full: false })
 }
 
 fn decide(shared: &SharedPlane, observation: &Observation) -> Option<Response<Full<Bytes>>> {

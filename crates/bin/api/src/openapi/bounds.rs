@@ -10,6 +10,7 @@ use slipway_release::signature::MAX_SIGNATURE_BYTES;
 use slipway_release::signed::MAX_SIGNATURES;
 use slipway_wire::limits::{LABEL_CHARS, MESSAGE_CHARS};
 use slipway_wire::message::{MAX_RECIPIENT_CHARS, MAX_RECIPIENTS, MAX_ROOM_CHARS};
+use slipway_wire::output::{MAX_JOB_CHARS, MAX_PIECE_TEXT, MAX_SEARCH_CHARS};
 use slipway_wire::page::MAX_LIMIT;
 use utoipa::Number;
 use utoipa::openapi::path::{Operation, Parameter};
@@ -49,6 +50,7 @@ const BOUNDS: &[(&str, &str, Bound)] = &[
     ("CreateCommand", "plan", Chars(DIGEST_CHARS)),
     ("AdoptHost", "drift", Chars(DIGEST_CHARS)),
     ("AdoptHost", "reason", Chars(MESSAGE_CHARS)),
+    ("OutputPiece", "job", Chars(MAX_JOB_CHARS)),
     ("CreateFreeze", "reason", Chars(MESSAGE_CHARS)),
     ("CreateRollout", "override_freeze", Chars(MESSAGE_CHARS)),
     ("CreateRollout", "release", Chars(MAX_REFERENCE)),
@@ -79,6 +81,10 @@ pub(super) fn describe(document: &mut OpenApi) {
         if let Some(object) = property(document, schema, field) {
             set(object, bound);
         }
+    }
+    // Of a line of escapes no text is left.
+    if let Some(text) = property(document, "OutputPiece", "text") {
+        text.max_length = Some(MAX_PIECE_TEXT);
     }
     for schema in ["CreateRelease", "DraftPage"] {
         if let Some(closures) = property(document, schema, "closures") {
@@ -160,6 +166,7 @@ pub(super) fn of_parameters(operation: &mut Operation) {
         };
         match (name.as_str(), &object.schema_type) {
             ("limit", _) => set(object, &Range(1, MAX_LIMIT)),
+            ("search", _) => set(object, &Chars(MAX_SEARCH_CHARS)),
             ("kind" | "actor", _) => set(object, &Chars(LABEL_CHARS)),
             ("after" | "before", SchemaType::Type(Type::Integer)) => object.minimum = Some(Number::Int(0)),
             ("after", _) => object.max_length = Some(CURSOR_CHARS),

@@ -12,6 +12,7 @@ mod hosts;
 mod kept;
 mod login;
 pub(crate) mod monitoring;
+mod output;
 mod plans;
 mod preflight;
 mod principals;
@@ -57,6 +58,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         rollouts::endpoints(),
         plans::endpoints(),
         preflight::endpoints(),
+        output::endpoints(),
         events::endpoints(),
         destinations::endpoints(),
         deliveries::endpoints(),

@@ -3,6 +3,7 @@
 mod attacks;
 mod export;
 mod forms;
+mod output;
 mod subjects;
 
 use axum::body::Body;

@@ -78,6 +78,7 @@ impl World {
                 | route::TOKEN
                 | route::AGENT_SYNC
                 | route::AGENT_MANIFEST
+                | route::AGENT_OUTPUT
                 | route::HEALTH
                 | route::LIVE
                 | route::READY
@@ -121,7 +122,10 @@ impl World {
             ("GET", route::ROLLOUTS) => (format!("{}?environment=prod", route::ROLLOUTS), None),
             (_, route::ROLLOUTS | route::ROLLOUT_PLANS) => (path(""), Some(start)),
             (_, route::ROLLOUT_COMMANDS) => (path(rollout), Some(json!({ "command": "abort" }))),
-            (_, route::ROLLOUT | route::ROLLOUT_HOST_PLANS | route::ROLLOUT_EVENTS) => (path(rollout), None),
+            (
+                _,
+                route::ROLLOUT | route::ROLLOUT_HOST_PLANS | route::ROLLOUT_EVENTS | route::ROLLOUT_OUTPUT,
+            ) => (path(rollout), None),
             (_, route::HOST_PLAN) => (path(&format!("sha256:{}", "0".repeat(64))), None),
             // A route of somebody else's: it says nothing of its subject, or the next line is to be written.
             _ if endpoint.subject == Subjects::Everything => (

@@ -16,6 +16,7 @@ mod http;
 mod limits;
 mod once;
 mod order;
+mod output;
 mod pages;
 mod plans;
 mod preflight;

@@ -42,6 +42,9 @@ pub struct WatchArgs {
     /// Stop watching, with exit code 14, after this many seconds; at most 30 days
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = number(1_u64, 30 * 24 * 3600))]
     pub timeout: Option<u64>,
+    /// Show what the hosts' switch scripts and hooks print, each line with its host
+    #[arg(long)]
+    pub logs: bool,
 }
 
 /// Which hosts take part.
@@ -127,6 +130,19 @@ pub enum RolloutCommand {
         /// Show what it changes on its hosts, and the digest of it that an approval names
         #[arg(long)]
         plan: bool,
+    },
+    /// Show what the switch scripts and hooks of a rollout's hosts printed
+    ///
+    /// Of every script the first 48 KiB and the last 16 KiB are kept, for 30 days after the rollout's end.
+    Logs {
+        /// The rollout's number or id, latest, previous, or an environment for its rollout under way or its newest
+        rollout: RolloutArg,
+        /// Only of this host
+        #[arg(long, value_name = "HOST")]
+        host: Option<HostName>,
+        /// Only lines with this text, in capitals or not
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
     },
     /// Let a rollout begin that waits for approval; not by its author
     ///

@@ -1,5 +1,6 @@
 //! Rollouts.
 
+mod logs;
 mod plan;
 
 use std::fmt::Write as _;
@@ -8,7 +9,7 @@ use slipway_client::Client;
 use slipway_domain::calendar::{GivenTime, Hold};
 use slipway_domain::digest::Digest;
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{EnvironmentName, Reference, ReleaseRef, RolloutRef, RolloutState, Strategy};
+use slipway_domain::{EnvironmentName, Reference, ReleaseRef, RolloutId, RolloutRef, RolloutState, Strategy};
 use slipway_text::plain;
 use slipway_wire::audit::{Event, EventQuery};
 use slipway_wire::page::{EnvironmentPageQuery, MAX_LIMIT};
@@ -49,10 +50,9 @@ pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Ex
             watch: watching,
             how,
         } => {
-            if !watching && (how.until_paused || how.timeout.is_some()) {
-                return Err(
-                    CliFailure::usage("--until-paused and --timeout are for watching").help("add --watch")
-                );
+            if !watching && (how.until_paused || how.timeout.is_some() || how.logs) {
+                let failure = CliFailure::usage("--until-paused, --timeout and --logs are for watching");
+                return Err(failure.help("add --watch"));
             }
             let create = CreateRollout {
                 not_before: at.map(|GivenTime(at)| at),
@@ -75,11 +75,7 @@ pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Ex
             })?;
         }
         RolloutCommand::Watch { rollout, how } => {
-            let id = match resolve(&client, rollout, Which::OpenOrNewest).await? {
-                Reference::Id(id) => id,
-                // What it means now, whatever it will mean later.
-                other => client.rollout(&other).await?.summary.id,
-            };
+            let id = follow_up(&client, rollout).await?;
             return watch::watch(&output, &client, id, &how).await;
         }
         RolloutCommand::List { env, limit } => {
@@ -96,6 +92,11 @@ pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Ex
             let rollout = client.rollout(&rollout).await?;
             output.show(&rollout, || text(&rollout, &output))?;
         }
+        RolloutCommand::Logs {
+            rollout,
+            host,
+            search,
+        } => logs::show(&client, &output, rollout, host, search).await?,
         RolloutCommand::Approve(approval) => approve(&client, &output, approval).await?,
         RolloutCommand::Pause(order) => give(&client, &output, order, CommandKind::Pause, None).await?,
         RolloutCommand::Resume(seen) => {
@@ -195,6 +196,14 @@ pub(super) async fn resolve(
     newest.map(|rollout| rollout.id.into()).ok_or_else(|| {
         CliFailure::not_found(format!("the environment {name} never had a rollout"))
             .help(format!("start one: slipway rollout start {name} RELEASE"))
+    })
+}
+
+/// What the reference means now, whatever it will mean later.
+async fn follow_up(client: &Client, rollout: RolloutArg) -> Result<RolloutId, CliFailure> {
+    Ok(match resolve(client, rollout, Which::OpenOrNewest).await? {
+        Reference::Id(id) => id,
+        other => client.rollout(&other).await?.summary.id,
     })
 }
 

@@ -1,19 +1,22 @@
 //! The fleet at a glance.
 
+mod live;
+
 use std::fmt::Write as _;
 
 use serde::Serialize;
+use slipway_client::{Client, ClientError};
 use slipway_domain::EnvironmentName;
 use slipway_verify::NOTABLE_SKEW_SECONDS;
 use slipway_wire::fleet::{Environment, Host};
 use slipway_wire::release::ReleaseLabel;
 use slipway_wire::rollout::label;
 
-use crate::CliFailure;
 use crate::context::Context;
 use crate::output::Output;
 use crate::table::{Cell, Table, Tone, step_state};
 use crate::text::{ago, clean, count};
+use crate::{CliFailure, Exit, stop};
 
 #[derive(Serialize)]
 struct Fleet {
@@ -22,14 +25,34 @@ struct Fleet {
 }
 
 pub(super) async fn run(context: &Context, environment: Option<EnvironmentName>) -> Result<(), CliFailure> {
+    let fleet = read(&context.client()?, environment.as_ref()).await?;
+    context.output.show(&fleet, || text(&fleet, &context.output))
+}
+
+/// Shows the fleet as it changes, until somebody asks to stop.
+pub(super) async fn watch(
+    context: &Context,
+    environment: Option<EnvironmentName>,
+    logs: bool,
+) -> Result<Exit, CliFailure> {
+    if context.output.json {
+        let failure = CliFailure::usage("--json is one document, and --watch has no end");
+        return Err(failure.help("ask again and again: slipway status --json"));
+    }
     let client = context.client()?;
-    let environments = match &environment {
+    tokio::select! {
+        failure = live::watch(&client, &context.output, environment.as_ref(), logs) => match failure? {},
+        exit = stop::asked() => Ok(exit),
+    }
+}
+
+async fn read(client: &Client, environment: Option<&EnvironmentName>) -> Result<Fleet, ClientError> {
+    let environments = match environment {
         Some(name) => vec![client.environment(name).await?],
         None => client.environments().await?,
     };
-    let hosts = client.all_hosts(environment.as_ref()).await?;
-    let fleet = Fleet { environments, hosts };
-    context.output.show(&fleet, || text(&fleet, &context.output))
+    let hosts = client.all_hosts(environment).await?;
+    Ok(Fleet { environments, hosts })
 }
 
 fn text(fleet: &Fleet, output: &Output) -> String {

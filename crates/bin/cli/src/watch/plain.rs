@@ -10,20 +10,20 @@ use crate::output::Output;
 use crate::text::clean;
 
 /// Lines on stdout; on stderr with `--json`, as stdout is for the document then.
-pub(super) struct Plain {
+pub(crate) struct Plain {
     output: Output,
 }
 
 impl Plain {
-    pub(super) const fn new(output: Output) -> Self {
+    pub(crate) const fn new(output: Output) -> Self {
         Self { output }
     }
 
-    pub(super) fn event(&self, event: &Event) -> Result<(), CliFailure> {
+    pub(crate) fn event(&self, event: &Event) -> Result<(), CliFailure> {
         self.line(event.at, &sentence(event))
     }
 
-    pub(super) fn note(&self, text: &str) -> Result<(), CliFailure> {
+    pub(crate) fn note(&self, text: &str) -> Result<(), CliFailure> {
         self.line((self.output.now)(), text)
     }
 
@@ -40,7 +40,7 @@ impl Plain {
 }
 
 /// What happened, in one line: `web-1 activating -> verifying: the switch script ended well`.
-pub(super) fn sentence(event: &Event) -> String {
+pub(crate) fn sentence(event: &Event) -> String {
     let new = &event.event;
     let about = match (&event.host_name, new.host.is_some() || new.step.is_some()) {
         (Some(host), _) => host.to_string(),

@@ -18,6 +18,7 @@ mod login;
 mod open;
 mod pages;
 mod preflight;
+mod printed;
 mod reference;
 mod signed;
 mod times;

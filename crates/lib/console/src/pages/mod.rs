@@ -7,6 +7,7 @@ mod environment;
 mod fleet;
 mod host;
 mod hosts;
+mod output;
 mod plan;
 mod preflight;
 mod release;
@@ -57,6 +58,7 @@ pub(crate) fn router(console: Arc<Console>) -> Router {
         .route("/rollouts", get(rollouts::show))
         .route("/rollouts/{id}", get(rollout::show).post(rollout::command))
         .route("/rollouts/{id}/live", get(live::rollout))
+        .route("/rollouts/{id}/output", get(output::show))
         .route("/audit", get(audit::show))
         .route("/audit/check", post(audit::check))
         .route("/audit/export", get(audit::export))

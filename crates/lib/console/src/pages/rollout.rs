@@ -15,7 +15,7 @@ use slipway_wire::rollout::{CreateCommand, Rollout, RolloutSummary, Step};
 use slipway_wire::route;
 
 use super::actions::{Action, action};
-use super::{audit, environment, plan, rollouts, waves};
+use super::{audit, environment, output, plan, rollouts, waves};
 use crate::api::{Answer, escape, without_commands};
 use crate::form::{Fields, Sent};
 use crate::query::Query;
@@ -41,14 +41,16 @@ async fn page(ui: &Ui, id: &str, query: &Fields) -> Reply {
         .with("limit", 40);
     let plans = route::fill(route::ROLLOUT_HOST_PLANS, summary.id);
     let earlier = rollouts::newest_of(&summary.environment);
-    let (events, plans, earlier, talk) = tokio::join!(
+    let (events, plans, earlier, talk, printed) = tokio::join!(
         ui.api.get::<Page<Event>>(&events),
         ui.api.get::<RolloutHostPlans>(&plans),
         ui.api.get::<Page<RolloutSummary>>(&earlier),
-        talking(ui, &rollout.steps)
+        talking(ui, &rollout.steps),
+        output::newest(ui, &rollout)
     );
-    let (events, plans, earlier) = (events?, plans?, earlier?);
+    let (events, plans, earlier, printed) = (events?, plans?, earlier?, printed?);
     let newest = events.items.first().map_or(0, |event| event.number);
+    let to = view::rollout_path(summary.id, summary.number);
     let content = html! {
         p.crumbs { a href="/rollouts" { "Rollouts" } " / " (environment::link(&summary.environment)) }
         h1 { "Rollout " (view::numbered(summary.id, summary.number)) " " span #state { (view::rollout_state(summary.state)) } }
@@ -63,6 +65,10 @@ async fn page(ui: &Ui, id: &str, query: &Fields) -> Reply {
             h2 #talk-title { "What hosts say now" }
             @for (host, said) in &talk { h3 { a href={ "/hosts/" (host) } { (host) } } pre.said { (view::words(said)) } }
         } }
+        @if !printed.is_empty() { section #printed aria-labelledby="printed-title" {
+            h2 #printed-title { "What hosts print" }
+            (output::last_lines(&to, &printed))
+        } }
         section #steps aria-labelledby="steps-title" { h2 #steps-title { "Hosts" } (steps(ui, &rollout, query)) }
         section #plan aria-labelledby="plan-title" {
             h2 #plan-title { "What changes" }
@@ -75,8 +81,8 @@ async fn page(ui: &Ui, id: &str, query: &Fields) -> Reply {
         }
         section #how aria-labelledby="how-title" { h2 #how-title { "How it goes" } (environment::strategy(&rollout.strategy)) }
     };
-    let to = view::rollout_path(summary.id, summary.number);
-    let live = format!("{to}/live?after={newest}");
+    let heard = printed.first().map_or(0, |piece| piece.number);
+    let live = format!("{to}/live?after={newest}&printed={heard}");
     let title = format!(
         "{} {} · {}",
         summary.label(),

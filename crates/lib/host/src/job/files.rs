@@ -70,11 +70,15 @@ impl JobFiles {
         self.dir.parent().unwrap_or(&self.dir)
     }
 
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     fn file(&self, name: &str, extension: &str) -> PathBuf {
         self.dir.join(format!("{name}.{extension}"))
     }
 
-    /// The log of a job.
+    /// The log of a job, or its first part.
     #[must_use]
     pub fn log(&self, name: &str) -> PathBuf {
         self.file(name, "log")

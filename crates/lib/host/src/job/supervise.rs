@@ -1,8 +1,6 @@
 //! The process that runs a switch script, bounds it and writes down how it ended.
 
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,11 +11,10 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::gate::ScriptGate;
+use super::log::LogWriter;
 use super::{JobEnd, JobExit, JobFiles};
 use crate::failpoint::failpoint;
 
-/// A log that grows beyond this is begun again, with the one before kept beside it.
-const LOG_BYTES: u64 = 512 * 1024;
 /// What an exit record keeps of the output.
 const TAIL_BYTES: usize = 8 * 1024;
 
@@ -77,7 +74,11 @@ pub async fn supervise(state_dir: &Path, job: &SupervisedJob) -> Result<JobExit,
 }
 
 async fn run(jobs: &JobFiles, job: &SupervisedJob) -> JobExit {
-    let mut sink = JobOutput::new(jobs.log(&job.name), job.echo);
+    let mut sink = JobOutput {
+        echo: job.echo,
+        log: jobs.log_writer(&job.name),
+        tail: OutputTail::new(TAIL_BYTES),
+    };
     let outcome = match start(jobs, job).await {
         Ok((running, output)) => {
             let reading = read(output, |bytes| {
@@ -125,55 +126,28 @@ async fn start(jobs: &JobFiles, job: &SupervisedJob) -> io::Result<(RunningProgr
 
 /// Keeps the end of the output in memory and a bounded log on disk. A full disk costs the log, never the script.
 struct JobOutput {
-    path: PathBuf,
     echo: bool,
-    log: Option<File>,
-    written: u64,
+    log: LogWriter,
     tail: OutputTail,
 }
 
 impl JobOutput {
-    fn new(path: PathBuf, echo: bool) -> Self {
-        Self {
-            log: open(&path),
-            path,
-            echo,
-            written: 0,
-            tail: OutputTail::new(TAIL_BYTES),
-        }
-    }
-
     fn put(&mut self, bytes: &[u8]) {
         self.tail.push(bytes);
         if self.echo {
             let _ = io::stdout().write_all(bytes);
         }
-        if self.written > LOG_BYTES {
-            let _ = fs::rename(&self.path, self.path.with_extension("log-before"));
-            self.log = open(&self.path);
-            self.written = 0;
-        }
-        if let Some(log) = &mut self.log {
-            let _ = log.write_all(bytes);
-        }
-        self.written += bytes.len() as u64;
+        self.log.put(bytes);
     }
-}
-
-fn open(path: &Path) -> Option<File> {
-    OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use slipway_process::ProcessId;
 
+    use super::super::log::PART_BYTES;
     use super::*;
 
     fn job(program: &str, arguments: &[&str], bound: Duration) -> SupervisedJob {
@@ -237,6 +211,6 @@ mod tests {
             .unwrap()
             .map(|entry| entry.unwrap().metadata().unwrap().len())
             .sum();
-        assert!(used < 2 * LOG_BYTES + 64 * 1024, "{used}");
+        assert!(used < 3 * PART_BYTES + 64 * 1024, "{used}");
     }
 }

@@ -16,6 +16,7 @@ mod left;
 mod lives;
 mod membership;
 mod messages;
+mod outputs;
 mod pgbouncer;
 mod pool;
 mod preflight;

@@ -1,0 +1,223 @@
+//! The fleet as it changes: on a terminal the table is drawn again, in a log every event is a line.
+//!
+//! It follows the events like `rollout watch`, from the newest one on. An API that goes away is asked again until it is
+//! back, and then nothing is missed.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::pin::pin;
+use std::time::Duration;
+
+use slipway_client::{Client, ClientError};
+use slipway_domain::{EnvironmentName, RolloutId};
+use slipway_wire::audit::{Event, EventQuery};
+use slipway_wire::page::MAX_LIMIT;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::{Fleet, read, text};
+use crate::CliFailure;
+use crate::output::Output;
+use crate::watch::plain::Plain;
+use crate::watch::printed::OutputFollower;
+use crate::watch::{AT_ONCE, BACKOFF, POLL};
+
+/// The least time between two looks at the whole fleet.
+const PACE: Duration = Duration::from_secs(1);
+/// Lines of hosts that wait to be shown; then reading waits.
+const MOST_LINES: usize = 1000;
+/// Clears the terminal and goes to its first line.
+const CLEAR: &str = "\u{1b}[2J\u{1b}[H";
+
+pub(super) async fn watch(
+    client: &Client,
+    output: &Output,
+    environment: Option<&EnvironmentName>,
+    logs: bool,
+) -> Result<Infallible, CliFailure> {
+    let client = &client.clone().retry_for(AT_ONCE);
+    // Before anything was shown the address may be wrong: that is told, and ends it.
+    let after = newest_event(client).await?;
+    let mut fleet = read(client, environment).await?;
+    let mut watcher = Watcher {
+        client,
+        lines: Plain::new(*output),
+        environment,
+        after,
+        away: false,
+    };
+    // Lines of hosts and a table that is drawn again do not go together.
+    let draws = output.terminal && !logs;
+    draw(&fleet, output, draws)?;
+    let mut printed = Printed::new(client);
+    loop {
+        if logs {
+            printed.follow(&fleet);
+        }
+        let lines = Plain::new(*output);
+        let events = {
+            let mut asking = pin!(watcher.events());
+            loop {
+                tokio::select! {
+                    events = &mut asking => break events?,
+                    Some(line) = printed.lines.recv() => lines.note(&line)?,
+                }
+            }
+        };
+        fleet = watcher.fleet().await?;
+        if draws {
+            draw(&fleet, output, true)?;
+        } else {
+            for event in events.iter().filter(|event| concerns(event, &fleet, environment)) {
+                lines.event(event)?;
+            }
+        }
+        sleep(PACE).await;
+    }
+}
+
+fn draw(fleet: &Fleet, output: &Output, again: bool) -> Result<(), CliFailure> {
+    let clear = if again { CLEAR } else { "" };
+    Output::stdout(&format!("{clear}{}", text(fleet, output)))
+}
+
+/// Whether the event is about what is shown.
+fn concerns(event: &Event, fleet: &Fleet, environment: Option<&EnvironmentName>) -> bool {
+    let of_rollout = || {
+        let open = fleet.environments.iter().filter_map(|shown| shown.open_rollout);
+        event
+            .event
+            .rollout
+            .is_some_and(|rollout| open.clone().any(|open| open == rollout))
+    };
+    let of_host = || {
+        let name = event.host_name.as_ref();
+        name.is_some_and(|name| fleet.hosts.iter().any(|host| host.name == *name))
+    };
+    environment.is_none() || of_host() || of_rollout()
+}
+
+/// The number of the newest event; what was before it is in the table.
+async fn newest_event(client: &Client) -> Result<i64, ClientError> {
+    let query = EventQuery {
+        newest_first: true,
+        limit: Some(1),
+        ..EventQuery::default()
+    };
+    let newest = client.events(&query).await?.items.into_iter().next();
+    Ok(newest.map_or(0, |event| event.number))
+}
+
+struct Watcher<'a> {
+    client: &'a Client,
+    lines: Plain,
+    environment: Option<&'a EnvironmentName>,
+    after: i64,
+    away: bool,
+}
+
+impl Watcher<'_> {
+    /// The events that come next, or none within a while.
+    async fn events(&mut self) -> Result<Vec<Event>, CliFailure> {
+        let query = EventQuery {
+            after: Some(self.after),
+            limit: Some(MAX_LIMIT),
+            ..EventQuery::default()
+        };
+        let mut tries = 0;
+        loop {
+            let outcome = self.client.events_within(&query, POLL).await;
+            if let Some(page) = self.settle(outcome, &mut tries).await? {
+                self.after = page.items.last().map_or(self.after, |last| last.number);
+                return Ok(page.items);
+            }
+        }
+    }
+
+    async fn fleet(&mut self) -> Result<Fleet, CliFailure> {
+        let mut tries = 0;
+        loop {
+            let outcome = read(self.client, self.environment).await;
+            if let Some(fleet) = self.settle(outcome, &mut tries).await? {
+                return Ok(fleet);
+            }
+        }
+    }
+
+    /// Returns an answer; if another try can help, waits and says so once.
+    async fn settle<T>(
+        &mut self,
+        outcome: Result<T, ClientError>,
+        tries: &mut u32,
+    ) -> Result<Option<T>, CliFailure> {
+        match outcome {
+            Ok(answer) => {
+                if std::mem::take(&mut self.away) {
+                    self.lines.note("the API answers again")?;
+                }
+                Ok(Some(answer))
+            }
+            Err(error) if error.is_retryable() => {
+                if !std::mem::replace(&mut self.away, true) {
+                    self.lines.note(&format!("{}; trying again", error.summary()))?;
+                }
+                sleep(BACKOFF.pause(*tries, error.retry_after())).await;
+                *tries += 1;
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The output of every rollout under way, in tasks that end with their rollouts.
+struct Printed {
+    client: Client,
+    send: mpsc::Sender<String>,
+    lines: mpsc::Receiver<String>,
+    followed: BTreeSet<RolloutId>,
+    tasks: JoinSet<()>,
+}
+
+impl Printed {
+    fn new(client: &Client) -> Self {
+        let (send, lines) = mpsc::channel(MOST_LINES);
+        Self {
+            client: client.clone(),
+            send,
+            lines,
+            followed: BTreeSet::new(),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    fn follow(&mut self, fleet: &Fleet) {
+        while self.tasks.try_join_next().is_some() {}
+        for id in fleet.environments.iter().filter_map(|shown| shown.open_rollout) {
+            if self.followed.insert(id) {
+                let follower = OutputFollower::new(&self.client, id);
+                self.tasks
+                    .spawn(follow(self.client.clone(), id, follower, self.send.clone()));
+            }
+        }
+    }
+}
+
+async fn follow(client: Client, id: RolloutId, mut follower: OutputFollower, send: mpsc::Sender<String>) {
+    loop {
+        let lines = follower.next(POLL).await;
+        if lines.is_empty() {
+            // A rollout that is over has nothing more to tell, and one under way may be silent.
+            let rollout = client.rollout(id).await;
+            if rollout.is_ok_and(|rollout| rollout.summary.state.is_terminal()) {
+                return;
+            }
+        }
+        for line in lines {
+            if send.send(line).await.is_err() {
+                return;
+            }
+        }
+    }
+}

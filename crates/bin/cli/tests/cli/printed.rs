@@ -1,0 +1,263 @@
+//! What hosts print, as it is followed and as it is read afterwards.
+
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use slipway_client::testing::{ReceivedRequest, ScriptedApi, ScriptedReply};
+
+use crate::common::{AT, ROLLOUT, Ran, Slipway, TOKEN_ID, environment, host, rollout};
+
+/// An API whose rollout goes on, happens and prints as the test says.
+#[derive(Clone)]
+struct Stage(Arc<Mutex<World>>);
+
+struct World {
+    state: &'static str,
+    events: Vec<Value>,
+    printed: Vec<Value>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(World {
+            state: "rolling",
+            events: Vec::new(),
+            printed: Vec::new(),
+        })))
+    }
+
+    fn prints(&self, host: &str, text: &str) {
+        let printed = &mut self.0.lock().unwrap().printed;
+        printed.push(json!({
+            "number": printed.len() + 1, "at": AT, "host": host, "attempt": TOKEN_ID, "job": "activate-1", "text": text,
+        }));
+    }
+
+    fn happens(&self, to: &'static str) {
+        let mut world = self.0.lock().unwrap();
+        world.state = to;
+        let number = world.events.len() + 1;
+        world.events.push(json!({
+            "number": number, "at": AT, "actor": {"kind": "rules"}, "kind": "rollout.state", "environment": null,
+            "rollout": ROLLOUT, "step": null, "host": null, "from": "rolling", "to": to, "cause": "so it is", "hash": "",
+        }));
+    }
+
+    fn reply(&self, request: &ReceivedRequest) -> ScriptedReply {
+        let world = self.0.lock().unwrap();
+        let list = match request.path.rsplit('/').next().unwrap_or_default() {
+            "events" => &world.events,
+            "output" => &world.printed,
+            "environments" => {
+                let mut environment = environment();
+                environment["open_rollout"] = json!(ROLLOUT);
+                return ScriptedReply::json(200, &json!({ "items": [environment] }));
+            }
+            "hosts" => return ScriptedReply::json(200, &json!({ "items": [host("web-1"), host("web-2")] })),
+            _ => return ScriptedReply::json(200, &rollout(world.state, None, ["verifying", "waiting"])),
+        };
+        if request.query.contains("newest_first=true") {
+            let newest: Vec<&Value> = list.last().into_iter().collect();
+            return ScriptedReply::json(200, &json!({ "items": newest }));
+        }
+        let number = |name: &str| {
+            let mut pairs = request.query.split('&');
+            pairs.find_map(|pair| pair.strip_prefix(name)?.parse::<usize>().ok())
+        };
+        let news = &list[number("after=").unwrap_or(0).min(list.len())..];
+        let reply = ScriptedReply::json(200, &json!({ "items": news }));
+        let waits = news.is_empty() && request.header("prefer").is_some();
+        reply.after(Duration::from_millis(if waits { 50 } else { 0 }))
+    }
+
+    fn serve(&self, port: u16) -> ScriptedApi {
+        let stage = self.clone();
+        ScriptedApi::start_on(port, move |request| stage.reply(request))
+    }
+}
+
+fn start(slipway: &Slipway, args: &[&str]) -> Child {
+    let mut command = slipway.command(args);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+/// Waits until the server was asked for output after this number.
+fn until_asked(server: &ScriptedApi, path: &str, after: usize) {
+    let until = Instant::now() + Duration::from_mins(1);
+    let wanted = format!("after={after}&");
+    while !server
+        .requests()
+        .iter()
+        .any(|request| request.path.ends_with(path) && format!("{}&", request.query).contains(&wanted))
+    {
+        assert!(Instant::now() < until, "nobody asked for {path} after {after}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn end(child: Child) -> Ran {
+    child.wait_with_output().unwrap().into()
+}
+
+#[test]
+fn watching_shows_each_hosts_lines_once_through_a_restart_of_the_api() {
+    let stage = Stage::new();
+    stage.prints("web-1", "one\n\u{1b}[31mtwo\u{202e}\n");
+    let server = stage.serve(0);
+    let port = server.port();
+    let slipway = Slipway::at(&server);
+    let child = start(&slipway, &["rollout", "watch", ROLLOUT, "--logs"]);
+    until_asked(&server, "/output", 1);
+    drop(server);
+    stage.prints("web-2", "while nobody could see it\n");
+    std::thread::sleep(Duration::from_secs(1));
+    let server = stage.serve(port);
+    until_asked(&server, "/output", 2);
+    stage.happens("succeeded");
+    // The last lines come after the rollout's end.
+    until_asked(&server, "/events", 1);
+    stage.prints("web-1", "the end\n");
+    let ran = end(child);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let lines: Vec<&str> = ran
+        .stdout
+        .lines()
+        .filter_map(|line| line.split_once(' ').map(|(_, line)| line))
+        .filter(|line| line.contains(" | "))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "web-1 activate-1 | one",
+            "web-1 activate-1 | \u{fffd}[31mtwo\u{fffd}",
+            "web-2 activate-1 | while nobody could see it",
+            "web-1 activate-1 | the end",
+        ],
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stdout.contains("the API answers again"), "{}", ran.stdout);
+}
+
+#[test]
+fn an_api_of_an_earlier_release_is_watched_without_output() {
+    let stage = Stage::new();
+    let server = {
+        let stage = stage.clone();
+        ScriptedApi::start(move |request| match request.path.ends_with("/output") {
+            true => ScriptedReply::problem(404, "not-found", "there is no such route"),
+            false => stage.reply(request),
+        })
+    };
+    let child = start(&Slipway::at(&server), &["rollout", "watch", ROLLOUT, "--logs"]);
+    until_asked(&server, "/output", 0);
+    stage.happens("succeeded");
+    let ran = end(child);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(
+        ran.stdout.matches("of an earlier release").count(),
+        1,
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
+fn logs_are_read_page_by_page_and_searched_on_the_server() {
+    let page = |number: i64, text: &str, next: Value| {
+        let piece = json!({ "number": number, "at": AT, "host": "web-1", "attempt": TOKEN_ID, "job": "activate-1",
+            "text": text, "skipped": if number == 2 { 2048 } else { 0 }, "cut": number == 2 });
+        json!({ "items": [piece], "next": next })
+    };
+    let server = ScriptedApi::start(move |request| {
+        let reply = match request.query.contains("after=1") {
+            true => page(2, "two\n", Value::Null),
+            false => page(1, "one\n", json!("1")),
+        };
+        ScriptedReply::json(200, &reply)
+    });
+    let slipway = Slipway::at(&server);
+    let ran = slipway.run(&["rollout", "logs", "34", "--host", "web-1", "--search", "a&b"]);
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (
+            0,
+            "web-1 activate-1 | one\nweb-1 activate-1 | … 2.0 KiB left out …\nweb-1 activate-1 | two\n\
+             web-1 activate-1 | … the host printed more than is kept; the rest is in its journal …\n"
+        )
+    );
+    let asked = server.requests();
+    assert_eq!(asked[0].path, "/api/v1/rollouts/34/output");
+    assert!(
+        asked[0].query.contains("host=web-1") && asked[0].query.contains("search=a%26b"),
+        "{}",
+        asked[0].query
+    );
+    let json = slipway.run(&["--json", "rollout", "logs", "34"]).json();
+    assert_eq!(json["items"].as_array().unwrap().len(), 2);
+    let none = ScriptedApi::start(|_| ScriptedReply::json(200, &json!({ "items": [] })));
+    let ran = Slipway::at(&none).run(&["rollout", "logs", "34"]);
+    assert!(
+        ran.code == 0 && ran.stderr.contains("no output is kept"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn the_fleet_is_followed_with_events_and_output_until_a_signal() {
+    let stage = Stage::new();
+    let server = stage.serve(0);
+    let port = server.port();
+    let slipway = Slipway::at(&server);
+    let child = start(&slipway, &["status", "--watch", "--logs"]);
+    until_asked(&server, "/output", 0);
+    stage.prints("web-2", "starting\n");
+    until_asked(&server, "/output", 1);
+    drop(server);
+    stage.happens("paused");
+    stage.prints("web-2", "started\n");
+    std::thread::sleep(Duration::from_secs(4));
+    let server = stage.serve(port);
+    until_asked(&server, "/events", 1);
+    until_asked(&server, "/output", 2);
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::INT).unwrap();
+    let ran = end(child);
+    assert_eq!(ran.code, 130, "{ran:?}");
+    assert!(
+        ran.stdout.starts_with("prod: 2 hosts, 2 online;"),
+        "{}",
+        ran.stdout
+    );
+    for expected in [
+        "rollout rolling -> paused: so it is",
+        "web-2 activate-1 | starting",
+        "web-2 activate-1 | started",
+        "trying again",
+        "the API answers again",
+    ] {
+        assert_eq!(
+            ran.stdout.matches(expected).count(),
+            1,
+            "{expected}: {}",
+            ran.stdout
+        );
+    }
+    assert!(!ran.stdout.contains('\u{1b}'), "{}", ran.stdout);
+}
+
+#[test]
+fn watching_the_fleet_is_no_document_and_needs_an_api() {
+    let stage = Stage::new();
+    let server = stage.serve(0);
+    let slipway = Slipway::at(&server);
+    let ran = slipway.run(&["--json", "status", "--watch"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert_eq!(slipway.run(&["status", "--logs"]).code, 2);
+    drop(server);
+    assert_eq!(slipway.run(&["status", "--watch"]).code, 6);
+}
