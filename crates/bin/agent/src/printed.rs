@@ -1,8 +1,8 @@
 //! Sends what the jobs of an attempt print, in bounded pieces and one at a time.
 //!
 //! Nothing waits for it: neither the executor nor the loop that syncs. What is there to tell stands in the jobs' logs, and
-//! the control plane says how far it knows them. So a process that has begun again goes on where the one before ended, and
-//! a control plane that was away gets everything once it is back.
+//! the control plane says how far it knows them. So a process that has begun again goes on where the one before ended. A
+//! control plane that was away gets everything once it is back.
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;

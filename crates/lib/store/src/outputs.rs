@@ -47,8 +47,8 @@ impl Store {
     /// Keeps the next piece of what a job printed. A piece that does not begin where the last one ended changes nothing,
     /// and the answer says where to go on.
     ///
-    /// The attempt must be one that the host is to carry out or just did: of a rollout that is open, or over for less than
-    /// an hour.
+    /// The attempt must be one that the host is to carry out or just did. Its rollout is open, or over for less than an
+    /// hour.
     #[instrument(name = "db.output.keep", level = "debug", skip_all, fields(%host))]
     pub async fn keep_output(&self, host: HostId, piece: &OutputPiece) -> Result<KeptOutput, StoreError> {
         self.transaction(async |tx| {

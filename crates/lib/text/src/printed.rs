@@ -9,7 +9,7 @@ const INTRODUCER: char = '\u{9b}';
 /// The plain text of what a program printed: lines of visible characters.
 ///
 /// Escapes for terminals go. Every line end becomes a line feed and every tab a space. A run of hidden characters or of
-/// bytes that are no UTF-8 becomes one [`REPLACEMENT`], so that the text is never much longer than the bytes.
+/// bytes that are no UTF-8 becomes one [`REPLACEMENT`]. So the text is never much longer than the bytes.
 #[must_use]
 pub fn printed(bytes: &[u8]) -> String {
     let mut plain = PlainText(String::with_capacity(bytes.len()));

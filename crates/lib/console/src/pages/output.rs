@@ -2,6 +2,7 @@
 
 use axum::extract::Path;
 use maud::{Markup, html};
+use slipway_domain::HostName;
 use slipway_text::number::bytes;
 use slipway_wire::audit::Event;
 use slipway_wire::output::Output;
@@ -50,15 +51,16 @@ pub(super) fn last_lines(to: &str, newest: &[Output]) -> Markup {
     }
     html! {
         @for (piece, lines) in &hosts {
-            h3 { (of_host(to, piece)) " " span.faint { (view::words(&piece.job)) } }
+            h3 { a href=(path_of(to, &piece.host)) { (piece.host) } " " span.faint { (view::words(&piece.job)) } }
             (plain_text(&piece.host.to_string(), lines.iter().rev().copied()))
         }
         p { a href={ (to) "/output" } { "All output, and search" } }
     }
 }
 
-fn of_host(to: &str, piece: &Output) -> Markup {
-    html! { a href=(Query::of(format!("{to}/output")).with("host", &piece.host)) { (piece.host) } }
+/// The page of what one host printed.
+pub(super) fn path_of(to: &str, host: &HostName) -> Query {
+    Query::of(format!("{to}/output")).with("host", host)
 }
 
 /// Lines of a host, as they are. The keyboard can scroll them.

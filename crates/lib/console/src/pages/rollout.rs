@@ -204,19 +204,23 @@ fn steps(ui: &Ui, rollout: &Rollout, query: &Fields) -> Markup {
         _ => 4,
     });
     let total = shown.len();
+    let to = view::rollout_path(rollout.summary.id, rollout.summary.number);
     html! {
         form.filter method="get" { label { "State" select name="state" {
             option value="" { "all" }
             @for state in StepState::ALL { option value=(state) selected[wanted == state.as_str()] { (view::spaced(state.as_str())) } }
         } } button { "Filter" } }
-        (table::of(["Host", "State", "Wave", "Since", "Becomes", "Was", "Why"], shown.iter().take(MOST_STEPS).map(|step| row(ui, step))))
+        (table::of(["Host", "State", "Wave", "Since", "Becomes", "Was", "Why"], shown.iter().take(MOST_STEPS).map(|step| row(ui, &to, step))))
         @if total > MOST_STEPS { p.faint { "The first " (MOST_STEPS) " of " (total) "; filter by state, or open a host from the waves." } }
     }
 }
 
-fn row(ui: &Ui, step: &Step) -> [Markup; 7] {
+fn row(ui: &Ui, to: &str, step: &Step) -> [Markup; 7] {
     [
-        html! { a href={ "/hosts/" (step.host) } { (step.host) } },
+        html! {
+            a href={ "/hosts/" (step.host) } { (step.host) }
+            @if step.attempt.is_some() { " " a href=(output::path_of(to, &step.host)) aria-label={ "Output of " (step.host) } { "output" } }
+        },
         html! { (view::step_state(step.state)) @if let Some(hook) = &step.hook { " " span.faint { "hook " (view::words(hook)) } } },
         html! { @if step.canary { "canary" } @else { (step.wave) } },
         view::ago(ui.now, step.since),

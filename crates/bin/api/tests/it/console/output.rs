@@ -43,7 +43,8 @@ impl Printing {
 
     async fn print(&mut self, text: &str) {
         let (start, end) = (self.known, self.known + text.len());
-        let piece = json!({ "attempt": self.attempt, "job": "activate-1", "start": start, "end": end, "text": text });
+        let piece =
+            json!({ "attempt": self.attempt, "job": "activate-1", "start": start, "end": end, "text": text });
         let call = self
             .app
             .call(Method::POST, route::AGENT_OUTPUT, &self.token, Some(piece));
@@ -74,11 +75,23 @@ async fn pages_show_output_as_plain_text_with_a_filter(pool: PgPool) {
     );
     assert!(!page.contains("line 8 ") && !page.contains('\u{1b}'), "{page}");
     let all = browser.get("/rollouts/1/output").await.text;
-    assert!(all.contains("line 1 &lt;b&gt;red") && all.contains("line 20 "), "{all}");
+    assert!(
+        all.contains("line 1 &lt;b&gt;red") && all.contains("line 20 "),
+        "{all}"
+    );
     assert_eq!(all.matches("<pre").count(), 1, "pieces of one job are one text");
-    let found = browser.get("/rollouts/1/output?host=web-1&search=LINE+13").await.text;
-    assert!(found.contains("line 13 ") && !found.contains("line 14 "), "{found}");
-    let none = browser.get("/rollouts/1/output?search=nothing+like+it").await.text;
+    let found = browser
+        .get("/rollouts/1/output?host=web-1&search=LINE+13")
+        .await
+        .text;
+    assert!(
+        found.contains("line 13 ") && !found.contains("line 14 "),
+        "{found}"
+    );
+    let none = browser
+        .get("/rollouts/1/output?search=nothing+like+it")
+        .await
+        .text;
     assert!(none.contains("No line has this text."), "{none}");
     let none = browser.get("/rollouts/1/output?host=web-2").await.text;
     assert!(none.contains("Nothing was printed yet"), "{none}");
@@ -96,7 +109,9 @@ async fn pages_show_output_as_plain_text_with_a_filter(pool: PgPool) {
 async fn an_open_page_hears_of_output(pool: PgPool) {
     let mut printing = Printing::new(pool).await;
     printing.print("before\n").await;
-    let cookie = Browser::signed_in(&printing.app, &printing.app.admin).await.cookie;
+    let cookie = Browser::signed_in(&printing.app, &printing.app.admin)
+        .await
+        .cookie;
     let router = printing.app.router.clone();
     let page = {
         let browser = Browser {
@@ -105,7 +120,13 @@ async fn an_open_page_hears_of_output(pool: PgPool) {
         };
         browser.get("/rollouts/1").await.text
     };
-    let live = page.split("data-live=\"").nth(1).unwrap().split('"').next().unwrap();
+    let live = page
+        .split("data-live=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
     let live = live.replace("&amp;", "&");
     assert!(live.ends_with("&printed=1"), "{live}");
     let request = Request::get(&live).header("cookie", &cookie);
