@@ -66,7 +66,7 @@ pub(super) fn path_of(to: &str, host: &HostName) -> Query {
 /// Lines of a host, as they are. The keyboard can scroll them.
 fn plain_text<'a>(label: &str, lines: impl Iterator<Item = &'a str>) -> Markup {
     let lines: Vec<String> = lines.map(slipway_text::clean).collect();
-    html! { pre.printed tabindex="0" role="region" aria-label={ "Output of " (label) } { (lines.join("\n")) } }
+    html! { pre.printed tabindex="0" role="group" aria-label={ "Output of " (label) } { (lines.join("\n")) } }
 }
 
 /// All output of a rollout, page by page.
