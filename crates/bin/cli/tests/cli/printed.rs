@@ -154,7 +154,6 @@ fn watching_shows_each_hosts_lines_once_through_a_restart_of_the_api() {
         "{}",
         ran.stdout
     );
-    assert!(ran.stdout.contains("the API answers again"), "{}", ran.stdout);
 }
 
 #[test]
