@@ -74,7 +74,7 @@ fn read(headers: &HeaderMap) -> Result<Option<String>> {
     Err(ApiError::Malformed(detail, Vec::new()))
 }
 
-/// Whether a route takes a key: it makes something, for somebody with a role.
+/// Whether a route takes a key: it makes something, or asks something of a rollout, for somebody with a role.
 pub(crate) fn takes_key(method: &Method, access: Access, makes: bool) -> bool {
     *method == Method::POST && matches!(access, Access::Role(_)) && makes
 }

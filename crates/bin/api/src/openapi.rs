@@ -124,7 +124,9 @@ fn complete(endpoint: &mut Endpoint) {
         Some(description) => format!("{description}\n\n{role}"),
         None => role,
     });
-    if once::takes_key(&method, access, operation.responses.responses.contains_key("201")) {
+    let answers = &operation.responses.responses;
+    let makes = ["201", "202"].iter().any(|made| answers.contains_key(*made));
+    if once::takes_key(&method, access, makes) {
         let key = once::parameter();
         operation.parameters.get_or_insert_default().push(key);
     }

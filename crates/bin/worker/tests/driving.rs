@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::strategy::{Offline, Share};
 use slipway_domain::{RolloutId, RolloutState, StepState, Strategy};
-use slipway_store::Store;
+use slipway_store::{NewCommand, Store};
 use slipway_testkit::{Fleet, ScriptedAgent, TestRedis, audit_key, closure, wait_until};
 use slipway_wake::{Topic, Wake, WakeUp};
 use slipway_worker::Driver;
@@ -370,11 +370,7 @@ async fn rollouts_that_wait_for_people_starve_no_other_and_each_can_be_aborted(p
     let last = waiting[69];
     store
         .request_command(
-            last,
-            CommandKind::Abort,
-            fleet.approver.id,
-            None,
-            None,
+            NewCommand::new(last, CommandKind::Abort, fleet.approver.id),
             &fleet.key,
         )
         .await

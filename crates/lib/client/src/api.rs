@@ -334,8 +334,8 @@ impl Client {
         rollout: impl Into<RolloutRef>,
         command: &CreateCommand,
     ) -> Result<Rollout, ClientError> {
-        self.post(&fill(route::ROLLOUT_COMMANDS, rollout.into()), command)
-            .await
+        let route = route::ROLLOUT_COMMANDS;
+        self.make(route, &fill(route, rollout.into()), command).await
     }
 
     /// Events of everything, the oldest first.

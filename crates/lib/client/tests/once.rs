@@ -9,7 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use slipway_client::Client;
 use slipway_client::testing::{ReceivedRequest, ScriptedApi, ScriptedReply};
+use slipway_domain::RolloutId;
+use slipway_domain::snapshot::CommandKind;
 use slipway_wire::access::CreatePrincipal;
+use slipway_wire::rollout::CreateCommand;
 
 fn client(server: &ScriptedApi) -> Client {
     slipway_client::builder(&server.url()).unwrap().build().unwrap()
@@ -34,8 +37,10 @@ fn loses(lost: usize, takes_keys: bool) -> ScriptedApi {
     let count = AtomicUsize::new(0);
     ScriptedApi::start(move |request| {
         let key = serde_json::json!([{"in": "header", "name": "Idempotency-Key"}]);
-        let document = serde_json::json!({"paths": {"/api/v1/principals": {"post": {
-            "parameters": if takes_keys { key } else { serde_json::json!([]) }}}}});
+        let post =
+            serde_json::json!({"post": {"parameters": if takes_keys { key } else { serde_json::json!([]) }}});
+        let document = serde_json::json!({"paths": {
+            "/api/v1/principals": post, "/api/v1/rollouts/{id}/commands": post}});
         let made = serde_json::json!({"name": "ci", "role": "deployer", "created_at": "2026-03-01T12:00:00Z", "disabled_at": null});
         match request.path.as_str() {
             "/api/v1/openapi.json" => ScriptedReply::json(200, &document),
@@ -75,4 +80,25 @@ async fn a_server_that_would_make_it_twice_is_not_asked_again() {
         "{error}"
     );
     assert_eq!(posts(&server).len(), 1);
+}
+
+/// It may have been carried out, and the rollout have gone on since.
+#[tokio::test]
+async fn a_command_is_given_again_under_the_same_key() {
+    let command = CreateCommand {
+        command: CommandKind::Pause,
+        reason: None,
+        plan: None,
+    };
+    let ask = async |server: &ScriptedApi| {
+        let _ = client(server)
+            .command_rollout(RolloutId::generate(), &command)
+            .await;
+        let sent = posts(server);
+        let key = |request: &ReceivedRequest| request.header("idempotency-key").unwrap().to_owned();
+        assert!(sent.iter().all(|request| key(request) == key(&sent[0])));
+        sent.len()
+    };
+    assert_eq!(ask(&loses(1, true)).await, 2);
+    assert_eq!(ask(&loses(1, false)).await, 1);
 }

@@ -62,7 +62,7 @@ pub use outputs::{KeptOutput, OutputSearch};
 pub use pool::describe_metrics;
 pub use preflight::PreflightOf;
 pub use releases::{NewManifest, NewRelease};
-pub use rollouts::{NewRollout, RolloutsOf};
+pub use rollouts::{NewCommand, NewRollout, RolloutsOf};
 pub use schema::{MIGRATOR, Migrated, SchemaState};
 pub use stored::Stored;
 pub use worker::{Applied, Lease};

@@ -10,9 +10,10 @@ use slipway_domain::plan::{self, Fleet, FleetHost, Wave};
 use slipway_domain::rights::Subject;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{
-    EnvironmentId, EnvironmentName, HostName, Role, RolloutId, Strategy, Timestamp, TokenCommand, TraceParent,
+    CommandId, EnvironmentId, EnvironmentName, HostName, Role, RolloutId, Strategy, Timestamp, TokenCommand,
+    TraceParent,
 };
-use slipway_store::{NewRollout, RolloutsOf, StoreError, Stored};
+use slipway_store::{NewCommand, NewRollout, RolloutsOf, StoreError, Stored};
 use slipway_telemetry::propagation;
 use slipway_wire::fleet::Environment;
 use slipway_wire::page::{Page, RolloutPageQuery};
@@ -427,17 +428,15 @@ async fn command(
     if request.command == CommandKind::OverrideFreeze {
         check_override(&context, role, request.reason.as_deref(), "reason")?;
     }
-    context
-        .store
-        .request_command(
-            id,
-            request.command,
-            context.caller.id,
-            request.reason.as_deref(),
-            request.plan,
-            &context.audit_key,
-        )
-        .await?;
+    let command = NewCommand {
+        id: context
+            .once(&request)?
+            .id(CommandId::from_uuid, CommandId::generate),
+        reason: request.reason.as_deref(),
+        plan: request.plan,
+        ..NewCommand::new(id, request.command, context.caller.id)
+    };
+    let id = context.store.request_command(command, &context.audit_key).await?;
     tracing::info!(rollout_id = %id, command = request.command.as_str(), "a command was given");
     context.wake.publish_rollout(id).await;
     Ok((StatusCode::ACCEPTED, Json(context.store.get_rollout(id).await?)))

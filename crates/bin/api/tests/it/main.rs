@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod commands;
 mod console;
 mod destinations;
 mod document;

@@ -25,7 +25,7 @@ pub(crate) async fn send_as(app: &TestApp, token: &str, path: &str, key: &str, b
         .await
 }
 
-async fn events(app: &TestApp) -> i64 {
+pub(crate) async fn events(app: &TestApp) -> i64 {
     app.app.store.event_head().await.unwrap().number
 }
 

@@ -2,7 +2,6 @@
 
 use axum::http::Method;
 use serde_json::{Value, json};
-use slipway_domain::decide::decide;
 use slipway_domain::host_plan::{HostPlan, PlanEntry, PlannedChange, section};
 use slipway_domain::{AttemptId, Role};
 use slipway_wire::route;
@@ -49,21 +48,6 @@ impl Waiting {
         }
     }
 
-    /// What a worker does until nothing changes.
-    async fn drive(&self) {
-        let (store, key) = (&self.app.app.store, key());
-        let lease = store.claim_rollouts("w", 60, 10).await.unwrap().remove(0);
-        loop {
-            let (snapshot, now) = store.load_snapshot(&lease, &key).await.unwrap();
-            assert_eq!(snapshot.swapped, None);
-            let changes = decide(&snapshot, now, &mut AttemptId::random);
-            if changes.is_empty() {
-                return;
-            }
-            store.apply(&lease, &changes, &key).await.unwrap();
-        }
-    }
-
     async fn sync(&self, host: usize, report: Value, plan: Option<&HostPlan>) -> Value {
         let mut seen = observation(&format!("web-{}", host + 1));
         seen["report"] = report;
@@ -79,7 +63,7 @@ impl Waiting {
     /// The host fetches, and says what would change there.
     async fn stage(&self, host: usize, plan: &HostPlan) -> Value {
         self.sync(host, Value::Null, None).await;
-        self.drive().await;
+        self.app.drive().await;
         let told = self.sync(host, Value::Null, None).await;
         assert_eq!(told["do"], "stage", "{told}");
         let report = json!({
@@ -90,7 +74,7 @@ impl Waiting {
             },
         });
         self.sync(host, report.clone(), Some(&plan.clone().cut())).await;
-        self.drive().await;
+        self.app.drive().await;
         report
     }
 
@@ -151,7 +135,7 @@ async fn hosts_with_one_plan_are_shown_as_one_and_approved_by_its_digest(pool: P
         refused.detail()
     );
     waiting.approve(digest).await.expect(202);
-    waiting.drive().await;
+    waiting.app.drive().await;
     let shown = waiting.plans().await;
     assert_eq!((&shown["approved"], &shown["state"]), (digest, &json!("rolling")));
     let told = waiting.sync(0, reports[0].clone(), None).await;
@@ -193,7 +177,7 @@ async fn a_plan_is_only_kept_under_the_digest_of_what_it_says(pool: PgPool) {
     let waiting = Waiting::new(pool).await;
     let (told, shown) = (plan(2), plan(3));
     waiting.sync(0, Value::Null, None).await;
-    waiting.drive().await;
+    waiting.app.drive().await;
     let stage = waiting.sync(0, Value::Null, None).await;
     let report = |attempt: &Value| {
         json!({
@@ -229,7 +213,7 @@ async fn a_host_that_says_another_plan_each_time_is_heard_once(pool: PgPool) {
         let other = plan(units);
         report["plan"]["digest"] = json!(other.digest());
         waiting.sync(0, report.clone(), Some(&other)).await;
-        waiting.drive().await;
+        waiting.app.drive().await;
     }
     assert_eq!(waiting.plans().await, seen);
     waiting.approve(&seen["digest"]).await.expect(202);
@@ -240,7 +224,7 @@ async fn a_host_that_says_another_plan_each_time_is_heard_once(pool: PgPool) {
 async fn an_attempt_brings_one_plan(pool: PgPool) {
     let waiting = Waiting::new(pool).await;
     waiting.sync(0, Value::Null, None).await;
-    waiting.drive().await;
+    waiting.app.drive().await;
     let told = waiting.sync(0, Value::Null, None).await;
     for units in 1..20 {
         let plan = plan(units);
@@ -259,7 +243,7 @@ async fn an_attempt_brings_one_plan(pool: PgPool) {
         .unwrap();
     assert_eq!(kept, 1);
     // The newest one is what a worker takes.
-    waiting.drive().await;
+    waiting.app.drive().await;
     waiting.stage(1, &plan(1)).await;
     let plans = waiting.plans().await;
     let taken = plan(19).digest();
@@ -287,7 +271,7 @@ async fn a_plan_that_was_swapped_after_the_approval_stops_the_rollout(pool: PgPo
     }
     let digest = waiting.plans().await["digest"].clone();
     waiting.approve(&digest).await.expect(202);
-    waiting.drive().await;
+    waiting.app.drive().await;
     let (plan, approved) = (plan(1).digest(), digest.as_str().unwrap());
     let none = "sha256:".to_owned() + &"0".repeat(64);
     let plans = |digest: &str| {

@@ -10,8 +10,9 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use slipway_api::router::router;
 use slipway_api::state::{App, Shared};
+use slipway_domain::decide::decide;
 use slipway_domain::event::{Actor, NewEvent, chain_hash};
-use slipway_domain::{HostId, Observation, PrincipalName, Role, RolloutId, StepId, Timestamp};
+use slipway_domain::{AttemptId, HostId, Observation, PrincipalName, Role, RolloutId, StepId, Timestamp};
 use slipway_settings::{ApiSettings, RedisSettings, SettingsSource};
 use slipway_store::{AuditKey, EventAuthor, NewToken, Store, TokenHash, TokenOwner};
 use slipway_wake::Wake;
@@ -237,6 +238,23 @@ impl TestApp {
         made.body["id"].as_str().unwrap().to_owned()
     }
 
+    /// What a worker does with the open rollout until nothing changes.
+    pub(crate) async fn drive(&self) {
+        let (store, key) = (&self.app.store, key());
+        let Some(lease) = store.claim_rollouts("w", 60, 10).await.unwrap().pop() else {
+            return;
+        };
+        loop {
+            let (snapshot, now) = store.load_snapshot(&lease, &key).await.unwrap();
+            assert_eq!(snapshot.swapped, None);
+            let changes = decide(&snapshot, now, &mut AttemptId::random);
+            if changes.is_empty() {
+                return;
+            }
+            store.apply(&lease, &changes, &key).await.unwrap();
+        }
+    }
+
     /// Brings every step, or those of a host, to this state as a worker does: with an attempt, and a sealed event of each.
     pub(crate) async fn bring_steps(&self, host: Option<HostId>, state: &str) {
         let mut tx = slipway_testkit::begin(&self.pool).await;
@@ -337,7 +355,7 @@ pub(crate) fn key() -> AuditKey {
 }
 
 pub(crate) fn some_token() -> String {
-    let id = || slipway_domain::AttemptId::random().as_uuid().simple().to_string();
+    let id = || AttemptId::random().as_uuid().simple().to_string();
     format!("slw_{}{}", id(), id())
 }
 

@@ -4,6 +4,7 @@ use secrecy::SecretString;
 use serde_json::json;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{DeliveryState, MessageKind};
+use slipway_store::NewCommand;
 use slipway_store::messages::Access;
 use slipway_testkit::{Fleet, audit_key, wait_until};
 use sqlx::PgPool;
@@ -111,11 +112,7 @@ async fn messages_of_a_rollout_are_in_order_and_another_rollout_does_not_wait(po
     // A person ends the first one while nobody takes its first message.
     let ada = world.fleet.author.id;
     let abort = world.store.request_command(
-        first,
-        CommandKind::Abort,
-        ada,
-        Some("too early"),
-        None,
+        NewCommand::new(first, CommandKind::Abort, ada).because("too early"),
         &world.fleet.key,
     );
     abort.await.unwrap();

@@ -272,7 +272,8 @@ pub(crate) async fn rollout(
             environment(&mut *tx, key, environment_id).await?;
         }
         let waited = started(&mut *tx, key, id, plan).await?;
-        if waited && state != RolloutState::PendingApproval {
+        // One that is aborted while it waits needed none.
+        if waited && !matches!(state, RolloutState::PendingApproval | RolloutState::Aborted) {
             return approved(tx, key, id, approval).await;
         }
         Ok(())

@@ -4,7 +4,8 @@ use slipway_domain::digest::Digest;
 use slipway_domain::event::{Actor, NewEvent};
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{
-    EnvironmentId, EnvironmentName, HostName, PrincipalId, PrincipalName, RolloutId, RolloutState, StepState,
+    CommandId, EnvironmentId, EnvironmentName, HostName, PrincipalId, PrincipalName, RolloutId, RolloutState,
+    StepState,
 };
 use sqlx::PgConnection;
 use tracing::instrument;
@@ -13,6 +14,45 @@ use crate::audit::digests::{self, CommandRow};
 use crate::audit::{append, gate, kind as event_kind, related};
 use crate::fleet::offline_after;
 use crate::{AuditKey, Store, StoreError, bounded, row};
+
+/// What somebody asks of a rollout.
+#[derive(Debug, Clone, Copy)]
+pub struct NewCommand<'a> {
+    /// Its id. The same one again is the same command, and changes nothing.
+    pub id: CommandId,
+    /// Of which rollout.
+    pub rollout: RolloutId,
+    /// What.
+    pub kind: CommandKind,
+    /// Who.
+    pub principal: PrincipalId,
+    /// Why, in their own words.
+    pub reason: Option<&'a str>,
+    /// The plans of hosts that an approval is for.
+    pub plan: Option<Digest>,
+}
+
+impl<'a> NewCommand<'a> {
+    /// Another one, without a reason.
+    #[must_use]
+    pub fn new(rollout: RolloutId, kind: CommandKind, principal: PrincipalId) -> Self {
+        Self {
+            id: CommandId::generate(),
+            rollout,
+            kind,
+            principal,
+            reason: None,
+            plan: None,
+        }
+    }
+
+    /// The same, with a reason.
+    #[must_use]
+    pub const fn because(mut self, reason: &'a str) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+}
 
 impl Store {
     /// Writes a command down for the worker; wake it afterwards.
@@ -23,16 +63,23 @@ impl Store {
     ///
     /// An approval of other plans of hosts than they have fails with [`StoreError::PlanMoved`]. It fails with
     /// [`StoreError::PlanUnknown`] while a host that is online still fetches.
-    #[instrument(name = "db.rollout.command", level = "debug", skip_all, fields(rollout_id = %rollout, kind = kind.as_str()))]
+    ///
+    /// Gives the rollout that the command is for: one that comes again is for the rollout of the first time.
+    #[instrument(
+        name = "db.rollout.command", level = "debug", skip_all,
+        fields(rollout_id = %command.rollout, kind = command.kind.as_str())
+    )]
     pub async fn request_command(
         &self,
-        rollout: RolloutId,
-        kind: CommandKind,
-        principal: PrincipalId,
-        reason: Option<&str>,
-        plan: Option<Digest>,
+        command: NewCommand<'_>,
         key: &AuditKey,
-    ) -> Result<(), StoreError> {
+    ) -> Result<RolloutId, StoreError> {
+        let NewCommand {
+            rollout,
+            kind,
+            principal,
+            ..
+        } = command;
         self.transaction(async |tx| {
             let row = sqlx::query!(
                 "SELECT state, environment_id FROM rollouts WHERE id = $1 FOR NO KEY UPDATE",
@@ -41,6 +88,10 @@ impl Store {
             .fetch_optional(&mut *tx)
             .await?
             .ok_or_else(|| StoreError::not_found("rollout", &rollout))?;
+            // Before all that could refuse it now: the first time it was taken.
+            if let Some(rollout) = rollout_of(tx, command.id).await? {
+                return Ok(rollout);
+            }
             let state: RolloutState = row::parse("rollout state", &row.state)?;
             if !kind.fits(state) {
                 return Err(StoreError::CommandRefused { kind, state });
@@ -52,7 +103,7 @@ impl Store {
             if kind == CommandKind::Approve {
                 require_independent(tx, key, rollout, principal).await?;
             }
-            let approved = plan.filter(|_| kind == CommandKind::Approve);
+            let approved = command.plan.filter(|_| kind == CommandKind::Approve);
             let plan = match kind {
                 CommandKind::Approve => {
                     if let Some(approved) = approved {
@@ -63,11 +114,14 @@ impl Store {
                 }
                 _ => digests::plan(tx, rollout).await?,
             };
-            let command = CommandRow::new(rollout, kind, principal, reason, approved);
+            let command = CommandRow {
+                id: command.id,
+                ..CommandRow::new(rollout, kind, principal, command.reason, approved)
+            };
             let environment = EnvironmentId::from_uuid(row.environment_id);
             let event = insert_command(tx, &command, &name, environment, &plan).await?;
             append(tx, key, &[event]).await?;
-            Ok(())
+            Ok(rollout)
         })
         .await
     }
@@ -92,6 +146,15 @@ impl Store {
         })
         .await
     }
+}
+
+/// The rollout of a command that was written down.
+async fn rollout_of(tx: &mut PgConnection, command: CommandId) -> Result<Option<RolloutId>, StoreError> {
+    let rollout = sqlx::query_scalar!(
+        r#"SELECT rollout_id AS "rollout: RolloutId" FROM rollout_commands WHERE id = $1"#,
+        command.as_uuid()
+    );
+    Ok(rollout.fetch_optional(tx).await?)
 }
 
 /// Refuses an approval by whoever started the rollout, and by one who is related to them, unless the environment permits

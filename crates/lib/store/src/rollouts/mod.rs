@@ -5,5 +5,6 @@ mod commands;
 mod create;
 mod read;
 
+pub use commands::NewCommand;
 pub use create::NewRollout;
 pub use read::RolloutsOf;

@@ -7,7 +7,7 @@ use slipway_domain::event::Actor;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::strategy::{Canary, Share};
 use slipway_domain::{RolloutId, Strategy};
-use slipway_store::{EventAuthor, NewToken, StoreError, TokenHash, TokenOwner, TokensOf};
+use slipway_store::{EventAuthor, NewCommand, NewToken, StoreError, TokenHash, TokenOwner, TokensOf};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
@@ -40,14 +40,11 @@ pub(crate) async fn approve(fleet: &Fleet, rollout: RolloutId) -> Result<(), Sto
     fleet
         .store
         .request_command(
-            rollout,
-            CommandKind::Approve,
-            fleet.approver.id,
-            Some("looks good"),
-            None,
+            NewCommand::new(rollout, CommandKind::Approve, fleet.approver.id).because("looks good"),
             &fleet.key,
         )
         .await
+        .map(drop)
 }
 
 pub(crate) async fn state(fleet: &Fleet, rollout: RolloutId) -> (RolloutState, String) {
@@ -150,11 +147,7 @@ async fn what_was_revoked_disabled_or_retired_and_is_back_is_found(pool: PgPool)
     fleet
         .store
         .request_command(
-            rollout,
-            CommandKind::Abort,
-            fleet.author.id,
-            None,
-            None,
+            NewCommand::new(rollout, CommandKind::Abort, fleet.author.id),
             &fleet.key,
         )
         .await

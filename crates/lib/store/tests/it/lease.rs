@@ -7,7 +7,7 @@ use slipway_domain::decide::{Change, Effect};
 use slipway_domain::event::Actor;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{RolloutState, StepState};
-use slipway_store::{Lease, Store, StoreError};
+use slipway_store::{Lease, NewCommand, Store, StoreError};
 use slipway_testkit::{audit_key, begin};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -273,11 +273,7 @@ async fn rollouts_that_wait_for_people_keep_no_other_from_its_turn(pool: PgPool)
     let aborted = waiting[4];
     store
         .request_command(
-            aborted,
-            CommandKind::Abort,
-            fleet.approver.id,
-            None,
-            None,
+            NewCommand::new(aborted, CommandKind::Abort, fleet.approver.id),
             &fleet.key,
         )
         .await

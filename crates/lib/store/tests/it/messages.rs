@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use secrecy::SecretString;
 use slipway_domain::{DeliveryState, MessageKind};
 use slipway_store::messages::{Access, NewDestination, Sent, Taken};
-use slipway_store::{Store, StoreError};
+use slipway_store::{NewCommand, Store, StoreError};
 use slipway_testkit::audit_key;
 use slipway_wire::message::{Delivery, UpdateDestination};
 use sqlx::PgPool;
@@ -185,7 +185,7 @@ async fn within_a_rollout_each_message_waits_for_the_one_before_it(pool: PgPool)
     let rollout = fleet.rollout(1).await;
     let abort = slipway_domain::snapshot::CommandKind::Abort;
     store
-        .request_command(rollout, abort, fleet.author.id, None, None, &fleet.key)
+        .request_command(NewCommand::new(rollout, abort, fleet.author.id), &fleet.key)
         .await
         .unwrap();
     let lease = crate::support::claim(&store, "w").await;

@@ -3,7 +3,7 @@
 use slipway_domain::event::Actor;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{PrincipalId, Role, RolloutId, RolloutState};
-use slipway_store::{EventAuthor, NewToken, PreflightOf, StoreError, TokenHash, TokenOwner};
+use slipway_store::{EventAuthor, NewCommand, NewToken, PreflightOf, StoreError, TokenHash, TokenOwner};
 use slipway_wire::fleet::UpdateEnvironment;
 use sqlx::PgPool;
 
@@ -38,8 +38,9 @@ async fn approve(fleet: &Fleet, rollout: RolloutId, who: PrincipalId) -> Result<
     let kind = CommandKind::Approve;
     fleet
         .store
-        .request_command(rollout, kind, who, None, None, &fleet.key)
+        .request_command(NewCommand::new(rollout, kind, who), &fleet.key)
         .await
+        .map(drop)
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]

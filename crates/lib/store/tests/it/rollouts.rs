@@ -5,7 +5,7 @@ use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{
     AttemptOrigin, Instruction, ReleaseId, RolloutId, RolloutState, StepState, TraceParent, plan,
 };
-use slipway_store::{NewRollout, RolloutsOf, StoreError};
+use slipway_store::{NewCommand, NewRollout, RolloutsOf, StoreError};
 use slipway_wire::fleet::UpdateHost;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -289,7 +289,7 @@ async fn a_command_that_does_not_fit_is_refused_at_once(pool: PgPool) {
     let ask = async |kind, who| {
         fleet
             .store
-            .request_command(id, kind, who, Some("because"), None, &fleet.key)
+            .request_command(NewCommand::new(id, kind, who).because("because"), &fleet.key)
             .await
     };
     let error = ask(CommandKind::Pause, fleet.author.id).await.unwrap_err();
@@ -334,11 +334,7 @@ async fn a_command_that_does_not_fit_is_refused_at_once(pool: PgPool) {
     let error = fleet
         .store
         .request_command(
-            nothing,
-            CommandKind::Abort,
-            fleet.author.id,
-            None,
-            None,
+            NewCommand::new(nothing, CommandKind::Abort, fleet.author.id),
             &fleet.key,
         )
         .await
@@ -353,7 +349,10 @@ async fn a_late_command_is_refused_by_the_worker(pool: PgPool) {
     for _ in 0..2 {
         fleet
             .store
-            .request_command(id, CommandKind::Abort, fleet.author.id, None, None, &fleet.key)
+            .request_command(
+                NewCommand::new(id, CommandKind::Abort, fleet.author.id),
+                &fleet.key,
+            )
             .await
             .unwrap();
     }
@@ -368,7 +367,10 @@ async fn a_late_command_is_refused_by_the_worker(pool: PgPool) {
     );
     let error = fleet
         .store
-        .request_command(id, CommandKind::Abort, fleet.author.id, None, None, &fleet.key)
+        .request_command(
+            NewCommand::new(id, CommandKind::Abort, fleet.author.id),
+            &fleet.key,
+        )
         .await
         .unwrap_err();
     assert_eq!(error.to_string(), "a rollout that is aborted cannot take `abort`");
@@ -402,11 +404,7 @@ async fn a_refused_command_has_let_go_of_its_rollout_when_it_answers(pool: PgPoo
     drop(connections);
     for _ in 0..20 {
         let asked = fleet.store.request_command(
-            rollout,
-            CommandKind::Approve,
-            fleet.author.id,
-            None,
-            None,
+            NewCommand::new(rollout, CommandKind::Approve, fleet.author.id),
             &fleet.key,
         );
         assert!(matches!(asked.await, Err(StoreError::SelfApproval)));

@@ -2,6 +2,7 @@
 
 use slipway_domain::snapshot::{CommandKind, RevertScope};
 use slipway_domain::{RolloutState, StepState, Strategy};
+use slipway_store::NewCommand;
 use slipway_testkit::{ScriptedAgent, audit_key, closure};
 use sqlx::PgPool;
 
@@ -25,7 +26,13 @@ async fn a_snapshot_is_the_rollout_as_it_stands(pool: PgPool) {
     agent.sync(store).await;
     for (kind, reason) in [(CommandKind::Pause, Some("lunch")), (CommandKind::Abort, None)] {
         store
-            .request_command(id, kind, fleet.approver.id, reason, None, &fleet.key)
+            .request_command(
+                NewCommand {
+                    reason,
+                    ..NewCommand::new(id, kind, fleet.approver.id)
+                },
+                &fleet.key,
+            )
             .await
             .unwrap();
     }

@@ -16,7 +16,7 @@ use slipway_domain::{
 use slipway_sim::stories::{LIMITS, Story};
 use slipway_sim::{ClosureFate, Happening, Member, Memory, SimControlPlane, SimHost};
 use slipway_store::{
-    AuditKey, EventAuthor, Lease, NewRelease, NewRollout, Store, StoreError, Stored, TokenHash,
+    AuditKey, EventAuthor, Lease, NewCommand, NewRelease, NewRollout, Store, StoreError, Stored, TokenHash,
 };
 use slipway_testkit::audit_key;
 use slipway_wire::access::Principal;
@@ -222,15 +222,11 @@ impl SimControlPlane for Postgres {
 
     fn request(&mut self, kind: CommandKind) {
         let asked = self.store.request_command(
-            self.rollout.unwrap(),
-            kind,
-            self.approver.id,
-            None,
-            None,
+            NewCommand::new(self.rollout.unwrap(), kind, self.approver.id),
             &self.key,
         );
         match self.runtime.block_on(asked) {
-            Ok(()) | Err(StoreError::CommandRefused { .. }) => {}
+            Ok(_) | Err(StoreError::CommandRefused { .. }) => {}
             Err(error) => panic!("{error}"),
         }
     }

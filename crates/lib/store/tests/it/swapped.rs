@@ -3,7 +3,7 @@
 use slipway_domain::event::Actor;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{AttemptPhase, Instruction, RolloutState, StepState};
-use slipway_store::{EventAuthor, NewRollout, StoreError};
+use slipway_store::{EventAuthor, NewCommand, NewRollout, StoreError};
 use sqlx::PgPool;
 
 use crate::decided::{approve, state, waiting};
@@ -63,7 +63,7 @@ async fn a_rollout_that_was_swapped_after_its_approval_stops_with_an_event(pool:
         let ask = async |kind| {
             fleet
                 .store
-                .request_command(rollout, kind, fleet.author.id, None, None, &fleet.key)
+                .request_command(NewCommand::new(rollout, kind, fleet.author.id), &fleet.key)
                 .await
                 .unwrap();
             settle(&fleet.store, &lease).await.unwrap();
@@ -149,11 +149,7 @@ async fn a_prior_that_was_swapped_stops_the_rollout_and_is_told_to_nobody(pool: 
     fleet
         .store
         .request_command(
-            rollout,
-            CommandKind::Abort,
-            fleet.author.id,
-            None,
-            None,
+            NewCommand::new(rollout, CommandKind::Abort, fleet.author.id),
             &fleet.key,
         )
         .await

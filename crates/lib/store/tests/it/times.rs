@@ -5,7 +5,7 @@ use slipway_domain::calendar::MAX_FREEZES;
 use slipway_domain::decide::decide;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{AttemptId, Freeze, RolloutId, RolloutState, StepState};
-use slipway_store::{Lease, NewFreeze, NewRollout, StoreError};
+use slipway_store::{Lease, NewCommand, NewFreeze, NewRollout, StoreError};
 use slipway_testkit::ScriptedAgent;
 use slipway_wire::fleet::UpdateEnvironment;
 use slipway_wire::rollout::Rollout;
@@ -110,7 +110,7 @@ async fn a_freeze_or_a_time_that_is_taken_out_of_the_database_stops_the_rollout(
         let (author, key) = (fleet.author.id, &fleet.key);
         let asked = fleet
             .store
-            .request_command(lease.rollout, resume, author, None, None, key);
+            .request_command(NewCommand::new(lease.rollout, resume, author), key);
         asked.await.unwrap();
         drive(&fleet, agents, &lease).await;
         assert_eq!(
@@ -147,9 +147,13 @@ async fn an_override_counts_if_somebody_asked_for_it_and_not_if_it_was_written_b
         fleet.author.id,
         Some("a hole that is used"),
     );
-    let asked = fleet
-        .store
-        .request_command(lease.rollout, kind, author, why, None, &fleet.key);
+    let asked = fleet.store.request_command(
+        NewCommand {
+            reason: why,
+            ..NewCommand::new(lease.rollout, kind, author)
+        },
+        &fleet.key,
+    );
     asked.await.unwrap();
     drive(&fleet, agents, &lease).await;
     let done = shown(&fleet, lease.rollout).await;

@@ -3,6 +3,7 @@
 use slipway_domain::drift::DriftKind;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{RolloutState, StepState};
+use slipway_store::NewCommand;
 use slipway_store::fleet::{Waiting, WatchedHost};
 use slipway_testkit::closure;
 use sqlx::PgPool;
@@ -103,11 +104,7 @@ async fn a_rollout_waits_for_an_approval_for_a_person_or_for_a_verdict(pool: PgP
     assert!((5400.0..5500.0).contains(&waiting[0].seconds), "{waiting:?}");
 
     let asked = fleet.store.request_command(
-        rollout,
-        CommandKind::Approve,
-        fleet.approver.id,
-        None,
-        None,
+        NewCommand::new(rollout, CommandKind::Approve, fleet.approver.id),
         &fleet.key,
     );
     asked.await.unwrap();

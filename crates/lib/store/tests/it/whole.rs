@@ -5,7 +5,7 @@ use std::time::Duration;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::strategy::{Canary, Share};
 use slipway_domain::{RolloutState, StepState, Strategy};
-use slipway_store::{Store, StoreError};
+use slipway_store::{NewCommand, Store, StoreError};
 use slipway_testkit::{ScriptedAgent, closure, wait_until};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -176,7 +176,10 @@ async fn an_operator_pauses_resumes_and_aborts(pool: PgPool) {
     let ask = async |kind| {
         fleet
             .store
-            .request_command(id, kind, fleet.author.id, Some("look"), None, &fleet.key)
+            .request_command(
+                NewCommand::new(id, kind, fleet.author.id).because("look"),
+                &fleet.key,
+            )
             .await
             .unwrap();
         settle(&fleet.store, &lease).await.unwrap();
