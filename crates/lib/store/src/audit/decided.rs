@@ -11,6 +11,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::digests::{self, CommandRow, Decided, TokenRow, Tokens};
+use super::expected::Expectations;
 use super::{Broken, kind};
 use crate::StoreError;
 
@@ -24,6 +25,7 @@ pub(super) struct Decisions {
     tokens: HashMap<Uuid, Decision>,
     revoked: HashSet<Uuid>,
     hosts: HashMap<Uuid, HostDecision>,
+    expected: Expectations,
     /// What was recorded as the prior of a step, and by which event.
     priors: HashMap<Uuid, (i64, Option<String>)>,
     releases: HashMap<Uuid, Decision>,
@@ -35,10 +37,10 @@ pub(super) struct Decisions {
 }
 
 /// What an event decided.
-struct Decision {
-    number: i64,
-    cause: String,
-    digest: Option<Digest>,
+pub(super) struct Decision {
+    pub(super) number: i64,
+    pub(super) cause: String,
+    pub(super) digest: Option<Digest>,
 }
 
 /// Where a host is and what it is called, according to its newest event that decides this.
@@ -57,6 +59,7 @@ impl Decisions {
             cause: cause.to_owned(),
             digest: event.digest(),
         };
+        self.expected.note(event, decision);
         match event.kind.as_str() {
             kind::ENVIRONMENT_CREATED | kind::ENVIRONMENT_CHANGED => {
                 if let Some(id) = event.environment {
@@ -132,6 +135,7 @@ impl Decisions {
         self.compare_environments(tx, &mut comparison).await?;
         self.compare_access(tx, &mut comparison).await?;
         self.compare_hosts(tx, &mut comparison).await?;
+        self.expected.compare(tx, &mut comparison).await?;
         let releases = sqlx::query!("SELECT id, seq FROM releases ORDER BY seq")
             .fetch_all(&mut *tx)
             .await?;
@@ -315,7 +319,7 @@ pub(super) struct Comparison {
 }
 
 impl Comparison {
-    fn wrong(&mut self, number: Option<i64>, problem: String) {
+    pub(super) fn wrong(&mut self, number: Option<i64>, problem: String) {
         self.broken.get_or_insert(Broken { number, problem });
     }
 
@@ -345,7 +349,7 @@ impl Comparison {
         }
     }
 
-    fn compare(&mut self, what: &str, decision: Option<&Decision>, now: Digest) {
+    pub(super) fn compare(&mut self, what: &str, decision: Option<&Decision>, now: Digest) {
         let Some(decision) = decision else {
             return self.wrong(None, format!("no event says how {what} came to be"));
         };

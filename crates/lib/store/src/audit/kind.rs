@@ -30,6 +30,8 @@ pub(crate) const HOST_LIVE: &str = "host.live";
 pub(crate) const HOST_DRIFTED: &str = "host.drifted";
 /// Something on a host that is as expected again. It is noted and decides nothing.
 pub(crate) const HOST_DRIFT_ENDED: &str = "host.drift_ended";
+/// What runs on a host when nothing is expected of it yet: from then on it is.
+pub(crate) const HOST_FIRST_SEEN: &str = "host.first_seen";
 /// What runs on a host, accepted by somebody as what is expected of it.
 pub(crate) const HOST_ADOPTED: &str = "host.adopted";
 /// Two machines that use one host's token. It is noted and decides nothing.

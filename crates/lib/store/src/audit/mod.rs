@@ -8,6 +8,7 @@ pub(crate) mod caller;
 mod chain;
 mod decided;
 pub(crate) mod digests;
+pub(crate) mod expected;
 pub(crate) mod gate;
 mod key;
 pub(crate) mod kind;

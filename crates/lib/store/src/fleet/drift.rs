@@ -6,15 +6,17 @@ mod adopt;
 mod facts;
 mod told;
 
+use std::collections::HashMap;
+
 use slipway_domain::{HostId, StorePath};
 use sqlx::types::Json;
 use tracing::instrument;
 use uuid::Uuid;
 
-use crate::audit::append;
+use crate::audit::{append, expected};
 use crate::{AuditKey, Store, StoreError, bounded};
 
-use facts::read_facts;
+use facts::{Known, read_facts};
 
 /// The most hosts that one check writes; the next check takes more.
 const AT_ONCE: usize = 500;
@@ -48,6 +50,7 @@ impl Store {
             .await?;
             let mut events = Vec::new();
             let mut hosts = 0;
+            let mut first_seen = HashMap::new();
             // Somebody may have written them meanwhile.
             for known in read_facts(tx, Some(&locked)).await? {
                 if !known.is_news() {
@@ -74,6 +77,14 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
                 events.extend(event);
+                if known.first_seen().is_some() {
+                    first_seen.insert(known.id.as_uuid(), known);
+                }
+            }
+            let firsts: Vec<Uuid> = first_seen.keys().copied().collect();
+            for baseline in expected::read(tx, Some(&firsts)).await? {
+                let seen = first_seen.get(&baseline.host).map(Known::first_seen_event);
+                events.extend(seen.map(|event| event.deciding(&baseline.digest)));
             }
             append(tx, key, &events).await?;
             Ok(hosts)

@@ -10,6 +10,7 @@ use sqlx::PgPool;
 use crate::support::{Fleet, ada, agents, claim, drive, settle, sql, store};
 
 mod adopted;
+mod expected;
 mod rests;
 
 /// The events of live systems, as from and to.

@@ -6,7 +6,7 @@ use slipway_wire::fleet::{AdoptHost, Host};
 use sqlx::PgConnection;
 use tracing::instrument;
 
-use crate::audit::{append, kind};
+use crate::audit::{append, expected, kind};
 use crate::fleet::hosts::host_within;
 use crate::fleet::membership::lock_active;
 use crate::{EventAuthor, Store, StoreError, Stored};
@@ -63,7 +63,9 @@ impl Store {
             adopted.to = Some(known.facts.live.to_string());
             let ended: Vec<&Drift> = drifts.iter().collect();
             let ended = known.ended(by.actor.clone(), &ended, "somebody accepted it", &[]);
-            let events = [adopted.deciding(&request.drift), ended];
+            let baseline = expected::read(tx, Some(&[id.as_uuid()])).await?.pop();
+            let baseline = baseline.ok_or_else(|| StoreError::not_found("host", name))?;
+            let events = [adopted.deciding(&baseline.digest), ended];
             let host = host_within(tx, name).await?;
             append(tx, by.key, &events).await?;
             Ok(host)

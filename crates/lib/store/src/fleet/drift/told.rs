@@ -15,6 +15,17 @@ impl Known {
         self.first_seen().is_some() || self.before.as_ref() != Some(&now) || self.event(&now).is_some()
     }
 
+    /// The first sight of it, which is what is expected from now on.
+    pub(super) fn first_seen_event(&self) -> NewEvent {
+        let cause = "what runs when the host is first seen is expected of it";
+        NewEvent {
+            environment: Some(self.environment),
+            host: Some(self.id),
+            to: Some(self.facts.live.to_string()),
+            ..NewEvent::new(Actor::Host(self.name.clone()), kind::HOST_FIRST_SEEN, cause)
+        }
+    }
+
     /// What begins and what ends beside what the log knows, unless the host rests. A host whose baseline is taken now has
     /// nothing that ends.
     pub(super) fn event(&self, now: &[Drift]) -> Option<NewEvent> {
