@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use slipway_dev::test::{arrows, layout, manifests, pages, sentences, sources};
+use slipway_dev::test::{arrows, layout, manifests, pages, sentences, shown, sources};
 
 fn checkout() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.."))
@@ -36,6 +36,11 @@ fn this_checkout_has_only_the_arrows_of_the_design() {
 #[test]
 fn every_link_of_this_checkout_leads_somewhere_and_every_decision_stands_in_the_index() {
     assert_eq!(pages::violations(checkout()).unwrap(), [""; 0]);
+}
+
+#[test]
+fn every_test_that_a_page_of_this_checkout_names_is_there() {
+    assert_eq!(shown::violations(checkout()).unwrap(), [""; 0]);
 }
 
 #[test]

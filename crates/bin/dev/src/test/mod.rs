@@ -9,5 +9,6 @@ pub mod monitoring;
 pub mod nix;
 pub mod pages;
 pub mod sentences;
+pub mod shown;
 pub mod sources;
 pub mod stages;

@@ -13,7 +13,9 @@ use crate::run::Run;
 use crate::say::say;
 use crate::spec::Spec;
 use crate::sqlx;
-use crate::test::{arrows, last_release, layout, manifests, monitoring, nix, pages, sentences, sources};
+use crate::test::{
+    arrows, last_release, layout, manifests, monitoring, nix, pages, sentences, shown, sources,
+};
 
 /// No stage may run for ever; a first build on two cores is the longest.
 const BOUND: Duration = Duration::from_hours(1);
@@ -210,6 +212,7 @@ async fn check_arrows(run: &Run, checkout: &Path) -> Result<()> {
     found.extend(sources::too_long(checkout)?);
     found.extend(sources::unmerged(checkout)?);
     found.extend(pages::violations(checkout)?);
+    found.extend(shown::violations(checkout)?);
     found.extend(layout::violations(checkout, &metadata)?);
     found.extend(sentences::violations(checkout)?);
     if found.is_empty() {
