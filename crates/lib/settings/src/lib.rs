@@ -49,6 +49,6 @@ pub use sections::{
 pub use source::{Origin, SettingsSource};
 pub use values::{
     AgentBootLoader, AgentRunner, AppEnv, DatabaseHost, LogFormat, Networks, OtlpHeaders, RedisServer,
-    SecretKey, SmtpTls, SslMode, TrustedProxies,
+    SecretKey, SmtpTls, SslMode, TrustedProxies, is_address,
 };
 pub use variable::{Process, Variable};

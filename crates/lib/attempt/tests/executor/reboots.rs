@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use slipway_domain::agent::ActivationPlan;
+use slipway_domain::agent::{ActivationPlan, Verdict};
 use slipway_domain::strategy::Reboot;
 use slipway_domain::{AttemptId, AttemptPhase};
 use tokio::time::sleep;
@@ -24,13 +24,40 @@ fn rig() -> ExecutorRig {
     rig
 }
 
-/// Stages and activates, until the machine is to go down.
-async fn go_down(rig: &mut ExecutorRig, name: &str, reboot: Reboot) -> AttemptId {
+/// The same, whose checks of `b` come to this verdict.
+fn ends_with(rig: &ExecutorRig, verdict: Verdict) {
+    rig.behave("b", |it| {
+        it.reboot_needs = vec!["kernel".to_owned()];
+        it.last_verdict = verdict;
+    });
+}
+
+/// Stages and activates.
+async fn begin(rig: &mut ExecutorRig, name: &str, reboot: Reboot) -> AttemptId {
     let attempt = rig.stage(name);
     rig.reach(attempt, AttemptPhase::Staged).await;
     rig.activate_by(attempt, name, rebooting(reboot));
+    attempt
+}
+
+/// Stages and activates, until the machine is to go down.
+async fn go_down(rig: &mut ExecutorRig, name: &str, reboot: Reboot) -> AttemptId {
+    let attempt = begin(rig, name, reboot).await;
     goes_down(rig).await;
     attempt
+}
+
+/// The same, through the boot and its checks.
+async fn boot(rig: &mut ExecutorRig, name: &str, reboot: Reboot) -> AttemptId {
+    let attempt = go_down(rig, name, reboot).await;
+    rig.reboot().await;
+    rig.reach(attempt, AttemptPhase::Verified).await;
+    attempt
+}
+
+async fn commit(rig: &mut ExecutorRig, attempt: AttemptId) {
+    rig.commit(attempt);
+    rig.reach(attempt, AttemptPhase::Committed).await;
 }
 
 async fn goes_down(rig: &ExecutorRig) {
@@ -68,8 +95,7 @@ async fn a_kernel_is_booted_once_and_becomes_the_default_only_at_the_commit() {
         rig.host.state().armed.contains_key(&attempt),
         "the dead-man is armed in this boot"
     );
-    rig.commit(attempt);
-    rig.reach(attempt, AttemptPhase::Committed).await;
+    commit(&mut rig, attempt).await;
     assert_eq!(rig.now(), ExecutorRig::on("b", "b"));
     assert_eq!(
         (reboots(&rig), rig.count("test"), rig.count("boot-clear")),
@@ -81,16 +107,11 @@ async fn a_kernel_is_booted_once_and_becomes_the_default_only_at_the_commit() {
 #[tokio::test(start_paused = true)]
 async fn what_needs_no_reboot_is_switched_as_it_runs_unless_the_strategy_says_always() {
     let mut rig = rig();
-    let attempt = rig.stage("c");
-    rig.reach(attempt, AttemptPhase::Staged).await;
-    rig.activate_by(attempt, "c", rebooting(Reboot::WhenNeeded));
+    let attempt = begin(&mut rig, "c", Reboot::WhenNeeded).await;
     rig.reach(attempt, AttemptPhase::Verified).await;
     assert_eq!((reboots(&rig), rig.count("test")), (0, 1));
-    rig.commit(attempt);
-    rig.reach(attempt, AttemptPhase::Committed).await;
-    let attempt = go_down(&mut rig, "d", Reboot::Always).await;
-    rig.reboot().await;
-    rig.reach(attempt, AttemptPhase::Verified).await;
+    commit(&mut rig, attempt).await;
+    boot(&mut rig, "d", Reboot::Always).await;
     assert_eq!(rig.now(), ExecutorRig::on("d", "c"));
 }
 
@@ -113,10 +134,7 @@ async fn a_kernel_that_does_not_come_up_leaves_the_host_on_its_prior() {
 #[tokio::test(start_paused = true)]
 async fn what_fails_its_checks_after_the_boot_goes_back_by_one_boot() {
     let mut rig = rig();
-    rig.behave("b", |it| {
-        it.reboot_needs = vec!["kernel".to_owned()];
-        it.last_verdict = slipway_domain::agent::Verdict::Fail;
-    });
+    ends_with(&rig, Verdict::Fail);
     let attempt = go_down(&mut rig, "b", Reboot::WhenNeeded).await;
     rig.reboot().await;
     goes_down(&rig).await;
@@ -175,11 +193,8 @@ async fn a_machine_that_stays_up_or_comes_up_as_the_same_boot_is_asked_a_few_tim
 async fn what_runs_and_boots_already_is_booted_without_a_boot_entry() {
     let mut rig = rig();
     rig.host.state().boot_obstacle = Some("its boot loader is not known".to_owned());
-    let attempt = go_down(&mut rig, "a", Reboot::Always).await;
-    rig.reboot().await;
-    rig.reach(attempt, AttemptPhase::Verified).await;
-    rig.commit(attempt);
-    rig.reach(attempt, AttemptPhase::Committed).await;
+    let attempt = boot(&mut rig, "a", Reboot::Always).await;
+    commit(&mut rig, attempt).await;
     assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
     assert_eq!(
         (rig.count("boot-once"), rig.count("boot-clear"), reboots(&rig)),
@@ -212,19 +227,13 @@ async fn a_control_plane_has_a_host_reboot_so_many_times_a_day_and_no_more() {
     rig.kill().await;
     rig.most_reboots = 3;
     rig.start();
-    let commit = async |rig: &mut ExecutorRig, name: &str| {
-        let attempt = go_down(rig, name, Reboot::Always).await;
-        rig.reboot().await;
-        rig.reach(attempt, AttemptPhase::Verified).await;
-        rig.commit(attempt);
-        rig.reach(attempt, AttemptPhase::Committed).await;
+    let bring = async |rig: &mut ExecutorRig, name: &str| {
+        let attempt = boot(rig, name, Reboot::Always).await;
+        commit(rig, attempt).await;
     };
-    commit(&mut rig, "c").await;
+    bring(&mut rig, "c").await;
     // One there and one back count as two.
-    rig.behave("b", |it| {
-        it.reboot_needs = vec!["kernel".to_owned()];
-        it.last_verdict = slipway_domain::agent::Verdict::Fail;
-    });
+    ends_with(&rig, Verdict::Fail);
     let attempt = go_down(&mut rig, "b", Reboot::WhenNeeded).await;
     rig.reboot().await;
     goes_down(&rig).await;
@@ -233,9 +242,7 @@ async fn a_control_plane_has_a_host_reboot_so_many_times_a_day_and_no_more() {
     assert_eq!((reboots(&rig), rig.now()), (3, ExecutorRig::on("c", "c")));
     let (before, tests) = (rig.count("boot-once"), rig.count("test"));
     for _ in 0..3 {
-        let attempt = rig.stage("d");
-        rig.reach(attempt, AttemptPhase::Staged).await;
-        rig.activate_by(attempt, "d", rebooting(Reboot::Always));
+        let attempt = begin(&mut rig, "d", Reboot::Always).await;
         let why = rig.message(attempt, AttemptPhase::StageFailed).await;
         assert!(
             why.contains("reboot 3 times within 24 h, and AGENT_MAX_REBOOTS_PER_DAY allows 3"),
@@ -247,14 +254,11 @@ async fn a_control_plane_has_a_host_reboot_so_many_times_a_day_and_no_more() {
         (before, tests, 3)
     );
     // What takes no reboot goes on.
-    let attempt = rig.stage("d");
-    rig.reach(attempt, AttemptPhase::Staged).await;
-    rig.activate_by(attempt, "d", rebooting(Reboot::WhenNeeded));
+    let attempt = begin(&mut rig, "d", Reboot::WhenNeeded).await;
     rig.reach(attempt, AttemptPhase::Verified).await;
-    rig.commit(attempt);
-    rig.reach(attempt, AttemptPhase::Committed).await;
+    commit(&mut rig, attempt).await;
     sleep(Duration::from_hours(24)).await;
-    commit(&mut rig, "e").await;
+    bring(&mut rig, "e").await;
     assert_eq!(reboots(&rig), 4);
     assert_eq!(
         rig.store.peek().unwrap().reboots.len(),
@@ -266,11 +270,8 @@ async fn a_control_plane_has_a_host_reboot_so_many_times_a_day_and_no_more() {
 #[tokio::test(start_paused = true)]
 async fn taking_a_committed_kernel_back_boots_the_prior() {
     let mut rig = rig();
-    let attempt = go_down(&mut rig, "b", Reboot::WhenNeeded).await;
-    rig.reboot().await;
-    rig.reach(attempt, AttemptPhase::Verified).await;
-    rig.commit(attempt);
-    rig.reach(attempt, AttemptPhase::Committed).await;
+    let attempt = boot(&mut rig, "b", Reboot::WhenNeeded).await;
+    commit(&mut rig, attempt).await;
     // Another attempt came between, so that this one is among the past ones.
     let next = rig.stage("c");
     rig.reach(next, AttemptPhase::Staged).await;
@@ -290,10 +291,7 @@ async fn taking_a_committed_kernel_back_boots_the_prior() {
 #[tokio::test(start_paused = true)]
 async fn the_deadman_works_over_the_reboot() {
     let mut rig = rig();
-    rig.behave("b", |it| {
-        it.reboot_needs = vec!["kernel".to_owned()];
-        it.last_verdict = slipway_domain::agent::Verdict::Unknown;
-    });
+    ends_with(&rig, Verdict::Unknown);
     let attempt = go_down(&mut rig, "b", Reboot::WhenNeeded).await;
     rig.reboot().await;
     rig.reach(attempt, AttemptPhase::Verifying).await;
@@ -385,10 +383,7 @@ async fn an_attempt_over_a_stuck_one_leaves_nothing_of_its_one_boot() {
 #[tokio::test(start_paused = true)]
 async fn a_boot_loader_that_does_not_forget_leads_to_no_second_boot() {
     let mut rig = rig();
-    rig.behave("b", |it| {
-        it.reboot_needs = vec!["kernel".to_owned()];
-        it.last_verdict = slipway_domain::agent::Verdict::Fail;
-    });
+    ends_with(&rig, Verdict::Fail);
     let attempt = go_down(&mut rig, "b", Reboot::WhenNeeded).await;
     rig.reboot().await;
     goes_down(&rig).await;
@@ -405,15 +400,12 @@ async fn a_boot_loader_that_does_not_forget_leads_to_no_second_boot() {
 async fn a_kill_at_any_moment_of_the_commit_leaves_nothing_of_the_one_boot() {
     for ms in (0..4000).step_by(250) {
         let mut rig = rig();
-        let attempt = go_down(&mut rig, "b", Reboot::WhenNeeded).await;
-        rig.reboot().await;
-        rig.reach(attempt, AttemptPhase::Verified).await;
+        let attempt = boot(&mut rig, "b", Reboot::WhenNeeded).await;
         rig.commit(attempt);
         sleep(Duration::from_millis(ms)).await;
         rig.kill().await;
         rig.start();
-        rig.commit(attempt);
-        rig.reach(attempt, AttemptPhase::Committed).await;
+        commit(&mut rig, attempt).await;
         let state = rig.host.state();
         assert!(state.boot_deadmen.is_empty(), "killed after {ms} ms");
         assert_eq!(state.boot_default, Some(closure("b")), "killed after {ms} ms");

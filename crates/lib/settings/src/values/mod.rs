@@ -20,6 +20,7 @@ pub use secret_key::SecretKey;
 pub use words::{AgentBootLoader, AgentRunner, AppEnv, LogFormat, SmtpTls, SslMode};
 
 pub(crate) use lists::Nodes;
+pub use names::is_address;
 pub(crate) use names::{is_label, is_mailbox, is_name, is_plain_path};
 pub(crate) use {database_url::parse as parse_database_url, redis_url::parse as parse_redis_url};
 
