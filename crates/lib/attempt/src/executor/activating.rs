@@ -26,15 +26,28 @@ fn time_for_switch(plan: &ActivationPlan, closure_seconds: Option<u32>) -> u32 {
     plan.activate_seconds.max(closure_seconds.unwrap_or(0))
 }
 
-/// `Err` when the dead-man would come in the middle of hooks, switch and checks.
-fn check_time(plan: &ActivationPlan, closure_seconds: Option<u32>, hooks: u32) -> Result<(), String> {
-    let seconds = time_for_switch(plan, closure_seconds);
-    if hooks == 0 && seconds == plan.activate_seconds {
+/// `Err` when the dead-man would come in the middle of hooks, switch and checks. One that boots its closure switches nothing,
+/// and what its parts may take passes within the boot.
+fn check_time(
+    plan: &ActivationPlan,
+    closure_seconds: Option<u32>,
+    hooks: u32,
+    reboots: bool,
+) -> Result<(), String> {
+    let (what, seconds, as_planned) = if reboots {
+        ("reboot", plan.reboot_seconds, plan.reboot_seconds)
+    } else {
+        (
+            "switch",
+            time_for_switch(plan, closure_seconds),
+            plan.activate_seconds,
+        )
+    };
+    if hooks == 0 && seconds == as_planned {
         return Ok(());
     }
     let needed = u64::from(hooks)
         + u64::from(seconds)
-        + u64::from(plan.reboot_seconds)
         + u64::from(plan.verify.timeout_seconds)
         + u64::from(plan.bake_seconds);
     if needed < u64::from(plan.deadman_seconds) {
@@ -43,7 +56,7 @@ fn check_time(plan: &ActivationPlan, closure_seconds: Option<u32>, hooks: u32) -
     let parts = match hooks {
         0 => format!("the switch may take {seconds} s as the closure says, and with its checks {needed} s"),
         _ => format!(
-            "the hooks before the switch may take {hooks} s and the switch {seconds} s, and with its checks {needed} s"
+            "the hooks before the {what} may take {hooks} s and the {what} {seconds} s, and with its checks {needed} s"
         ),
     };
     let or = if hooks == 0 {
@@ -98,8 +111,9 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         }
         let hooks = self.host.hooks(&closure).map_err(|error| chain(&error))?;
         let hooks_seconds = seconds_of(&hooks.before_activate);
-        check_time(&plan, self.host.switch_seconds(&closure), hooks_seconds)?;
         let reboot = self.plan_reboot(&plan, &closure, &observed).await?;
+        let closure_seconds = self.host.switch_seconds(&closure);
+        check_time(&plan, closure_seconds, hooks_seconds, reboot.is_some())?;
         let failed_before = self.host.failed_units().await;
         self.host.protect_prior(attempt, prior.path()).map_err(|error| {
             format!(

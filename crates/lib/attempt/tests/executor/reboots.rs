@@ -115,6 +115,19 @@ async fn what_needs_no_reboot_is_switched_as_it_runs_unless_the_strategy_says_al
     assert_eq!(rig.now(), ExecutorRig::on("d", "c"));
 }
 
+/// A control plane's own closure says so: its stack may migrate for long, and that passes within the boot.
+#[tokio::test(start_paused = true)]
+async fn what_is_booted_needs_no_time_for_a_switch_before_the_deadman() {
+    let mut rig = rig();
+    rig.behave("b", |it| {
+        it.reboot_needs = vec!["kernel".to_owned()];
+        it.switch_limit_seconds = Some(5000);
+    });
+    let attempt = boot(&mut rig, "b", Reboot::WhenNeeded).await;
+    commit(&mut rig, attempt).await;
+    assert_eq!((rig.now(), rig.count("test")), (ExecutorRig::on("b", "b"), 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_kernel_that_does_not_come_up_leaves_the_host_on_its_prior() {
     let mut rig = rig();
