@@ -40,6 +40,21 @@ pub trait Clock: Send + Sync {
     fn wall(&self) -> Timestamp;
     /// The time since boot.
     fn boot(&self) -> BootMs;
+    /// How long ago this boot began. A container has its machine's boot time, which goes on over its own boots.
+    fn since_boot(&self) -> Duration {
+        Duration::from_millis(self.boot().0)
+    }
+}
+
+/// The kernel counts the times of processes in hundredths of a second, whatever its own clock does (`USER_HZ`).
+const TICK_MS: u64 = 10;
+
+/// When a process started, after the boot, by its `/proc/PID/stat`.
+fn started(stat: &str) -> Option<BootMs> {
+    // The program's name is in parentheses, and may have spaces and parentheses itself.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let ticks: u64 = fields.split_whitespace().nth(19)?.parse().ok()?;
+    Some(BootMs(ticks.saturating_mul(TICK_MS)))
 }
 
 /// The machine's own clocks.
@@ -57,6 +72,12 @@ impl Clock for SystemClock {
         let ms = u64::try_from(time.tv_nsec / 1_000_000).unwrap_or(0);
         BootMs(seconds * 1000 + ms)
     }
+
+    fn since_boot(&self) -> Duration {
+        let first = std::fs::read_to_string("/proc/1/stat").ok();
+        let first = first.as_deref().and_then(started).unwrap_or(BootMs(0));
+        self.boot().left(first)
+    }
 }
 
 #[cfg(test)]
@@ -69,6 +90,15 @@ mod tests {
         std::thread::sleep(Duration::from_millis(5));
         let second = SystemClock.boot();
         assert!(second > first && second < first.after_seconds(60));
+    }
+
+    #[test]
+    fn a_boot_began_with_its_first_process() {
+        let stat = "1 (a (b) c) S 0 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 6543 9 10";
+        assert_eq!(started(stat), Some(BootMs(65_430)));
+        assert_eq!(started("1 (systemd) S 0"), None);
+        let age = SystemClock.since_boot();
+        assert!(age <= SystemClock.boot().left(BootMs(0)), "{age:?}");
     }
 
     #[test]

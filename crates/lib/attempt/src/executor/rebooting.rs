@@ -273,7 +273,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             });
         let by_wall = (self.clock.wall() - asked).num_seconds().max(0);
         let by_wall = u32::try_from(by_wall).unwrap_or(u32::MAX);
-        let this_boot = u32::try_from(self.clock.boot().0 / 1000).unwrap_or(u32::MAX);
+        let this_boot = u32::try_from(self.clock.since_boot().as_secs()).unwrap_or(u32::MAX);
         left.saturating_sub(by_wall.min(plan.reboot_seconds).max(this_boot))
     }
 

@@ -115,6 +115,20 @@ async fn what_needs_no_reboot_is_switched_as_it_runs_unless_the_strategy_says_al
     assert_eq!(rig.now(), ExecutorRig::on("d", "c"));
 }
 
+/// It has a boot id of its own, and the boot time of a machine that has been up for longer than any dead-man.
+#[tokio::test(start_paused = true)]
+async fn a_container_reboots_though_its_machine_stays_up() {
+    let mut rig = rig();
+    let attempt = go_down(&mut rig, "a", Reboot::Always).await;
+    rig.kill().await;
+    rig.host.reboot();
+    rig.clock = rig.clock.container_rebooted();
+    rig.start();
+    rig.reach(attempt, AttemptPhase::Verified).await;
+    commit(&mut rig, attempt).await;
+    assert_eq!((rig.now(), reboots(&rig)), (ExecutorRig::on("a", "a"), 1));
+}
+
 /// A control plane's own closure says so: its stack may migrate for long, and that passes within the boot.
 #[tokio::test(start_paused = true)]
 async fn what_is_booted_needs_no_time_for_a_switch_before_the_deadman() {
@@ -385,9 +399,11 @@ async fn an_attempt_over_a_stuck_one_leaves_nothing_of_its_one_boot() {
     );
     rig.behave("a", |it| it.test_exit = 1);
     let next = rig.release("d", true).await;
-    let state = rig.host.state();
-    assert!(state.boot_once.is_none() && state.boot_deadmen.is_empty());
-    drop(state);
+    let is_forgotten = {
+        let state = rig.host.state();
+        state.boot_once.is_none() && state.boot_deadmen.is_empty()
+    };
+    assert!(is_forgotten);
     rig.reboot().await;
     rig.reach(next, AttemptPhase::Committed).await;
     assert_eq!(rig.now(), ExecutorRig::on("d", "d"));

@@ -1,5 +1,7 @@
 //! A clock that follows tokio's.
 
+use std::time::Duration;
+
 use slipway_domain::Timestamp;
 use tokio::time::Instant;
 
@@ -10,6 +12,7 @@ use crate::clock::{BootMs, Clock};
 pub struct TokioClock {
     began: Instant,
     booted: Option<Instant>,
+    container_booted: Option<Instant>,
 }
 
 impl TokioClock {
@@ -19,6 +22,7 @@ impl TokioClock {
         Self {
             began: Instant::now(),
             booted: None,
+            container_booted: None,
         }
     }
 
@@ -27,6 +31,15 @@ impl TokioClock {
     pub fn rebooted(self) -> Self {
         Self {
             booted: Some(Instant::now()),
+            ..self
+        }
+    }
+
+    /// The clock of a container that boots now: its machine's boot time goes on.
+    #[must_use]
+    pub fn container_rebooted(self) -> Self {
+        Self {
+            container_booted: Some(Instant::now()),
             ..self
         }
     }
@@ -49,5 +62,10 @@ impl Clock for TokioClock {
             Some(booted) => BootMs(0).after(booted.elapsed()),
             None => BootMs(3_600_000).after(self.began.elapsed()),
         }
+    }
+
+    fn since_boot(&self) -> Duration {
+        self.container_booted
+            .map_or_else(|| Duration::from_millis(self.boot().0), |booted| booted.elapsed())
     }
 }

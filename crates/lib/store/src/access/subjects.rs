@@ -68,9 +68,9 @@ impl Store {
     }
 
     /// All of these hosts together.
-    async fn subject_of<'q, Read>(
+    async fn subject_of<Read>(
         &self,
-        query: Map<'q, Postgres, Read, PgArguments>,
+        query: Map<'_, Postgres, Read, PgArguments>,
     ) -> Result<Option<Subject>, StoreError>
     where
         Read: FnMut(PgRow) -> Result<Place, sqlx::Error> + Send,
