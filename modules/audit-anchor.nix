@@ -103,11 +103,9 @@ in
       description = "Send the head of Slipway's audit log elsewhere";
       wants = [ "network-online.target" ];
       after = [ "network-online.target" ];
-      # A receiver that is away is tried again, for half an hour at most; then the next time of the schedule comes.
-      unitConfig = {
-        StartLimitIntervalSec = 1800;
-        StartLimitBurst = 6;
-      };
+      # A receiver that is away is tried again until it takes the head. A limit of starts would count those of the timer too,
+      # and keep a close schedule from its work.
+      unitConfig.StartLimitIntervalSec = 0;
       environment = {
         SLIPWAY_URL = cfg.apiUrl;
       }
@@ -153,6 +151,8 @@ in
         ExecStartPost = show "sent";
         Restart = "on-failure";
         RestartSec = 60;
+        RestartSteps = 4;
+        RestartMaxDelaySec = 900;
         # A wrong setting, and a log that was written anew: trying again changes neither.
         RestartPreventExitStatus = "2 20";
         TimeoutStartSec = 600;

@@ -48,6 +48,17 @@ in
     want = "2 20";
   }
   {
+    name = "a close schedule meets no limit of starts, and a receiver that is away is tried again";
+    got = {
+      inherit (unit.unitConfig) StartLimitIntervalSec;
+      inherit (unit.serviceConfig) Restart;
+    };
+    want = {
+      StartLimitIntervalSec = 0;
+      Restart = "on-failure";
+    };
+  }
+  {
     name = "the timer makes up for a time that was missed";
     got = {
       inherit (config.systemd.timers.slipway-audit-anchor.timerConfig) OnCalendar Persistent;
