@@ -151,14 +151,14 @@ async fn stops_for_a_freeze(rig: &Rig, closures: &[std::path::PathBuf]) {
     let freeze = grace.create_freeze(&environment, &freeze).await.unwrap();
 
     // The host that had begun finishes, and the other one waits.
-    let held = until(rig, id, "it is frozen with one host done", |seen| {
+    let frozen = until(rig, id, "it is frozen with one host done", |seen| {
         count(seen, StepState::Committed) == 1 && seen.summary.hold.is_some()
     });
-    let held = held.await;
-    let hold = held.summary.hold.clone().unwrap();
+    let frozen = frozen.await;
+    let hold = frozen.summary.hold.clone().unwrap();
     assert_eq!(hold.until, Some(freeze.until));
     assert!(hold.why.ends_with("by grace: an incident"), "{}", hold.why);
-    assert_eq!(count(&held, StepState::Staged), 1, "{held:#?}");
+    assert_eq!(count(&frozen, StepState::Staged), 1, "{frozen:#?}");
     assert_eq!(begun(rig, id).await.len(), 1);
     let mut versions = rig.versions().await;
     versions.sort();
