@@ -94,7 +94,9 @@ impl OutputFollower {
             let Ok(lines) = timeout_at(until.min(end), self.next(SILENCE)).await else {
                 return;
             };
-            lines.iter().for_each(|line| show(line));
+            for line in &lines {
+                show(line);
+            }
             if lines.is_empty() {
                 // An API that is about to stop does not wait.
                 sleep_until((Instant::now() + PAUSE).min(until)).await;

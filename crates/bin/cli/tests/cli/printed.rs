@@ -161,9 +161,12 @@ fn an_api_of_an_earlier_release_is_watched_without_output() {
     let stage = Stage::new();
     let server = {
         let stage = stage.clone();
-        ScriptedApi::start(move |request| match request.path.ends_with("/output") {
-            true => ScriptedReply::problem(404, "not-found", "there is no such route"),
-            false => stage.reply(request),
+        ScriptedApi::start(move |request| {
+            if request.path.ends_with("/output") {
+                ScriptedReply::problem(404, "not-found", "there is no such route")
+            } else {
+                stage.reply(request)
+            }
         })
     };
     let child = start(&Slipway::at(&server), &["rollout", "watch", ROLLOUT, "--logs"]);
@@ -187,9 +190,10 @@ fn logs_are_read_page_by_page_and_searched_on_the_server() {
         json!({ "items": [piece], "next": next })
     };
     let server = ScriptedApi::start(move |request| {
-        let reply = match request.query.contains("after=1") {
-            true => page(2, "two\n", Value::Null),
-            false => page(1, "one\n", json!("1")),
+        let reply = if request.query.contains("after=1") {
+            page(2, "two\n", Value::Null)
+        } else {
+            page(1, "one\n", json!("1"))
         };
         ScriptedReply::json(200, &reply)
     });
