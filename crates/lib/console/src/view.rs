@@ -190,7 +190,7 @@ pub(crate) fn commit(rev: &str) -> Markup {
 }
 
 /// Shares of a whole, as one bar with its legend.
-pub(crate) fn shares(parts: &[(Tone, &str, usize)]) -> Markup {
+pub(crate) fn shares<S: AsRef<str>>(parts: &[(Tone, S, usize)]) -> Markup {
     let total: usize = parts.iter().map(|(.., n)| n).sum();
     let mut from = 0.0;
     #[expect(clippy::cast_precision_loss, reason = "a bar of 1000 units shows no more")]
@@ -214,7 +214,7 @@ pub(crate) fn shares(parts: &[(Tone, &str, usize)]) -> Markup {
         }
         ul.legend {
             @for (tone, name, n) in parts {
-                @if *n > 0 { li { span class={ "dot " (tone.class()) } aria-hidden="true" {} strong { (n) } " " (name) } }
+                @if *n > 0 { li { span class={ "dot " (tone.class()) } aria-hidden="true" {} strong { (n) } " " (name.as_ref()) } }
             }
         }
     }

@@ -8,8 +8,8 @@ use sqlx::{Decode, Postgres, Type};
 use crate::snapshot::{CommandKind, RevertScope};
 use crate::{
     Calendar, DeliveryState, DestinationKind, DestinationName, EnvironmentName, EnvironmentRoles, Hold,
-    HostName, MessageKind, PrincipalName, ReleaseName, Role, RolloutState, StepState, StorePath, Strategy,
-    TokenLimits,
+    HostName, MessageKind, PrincipalName, ReleaseName, Role, RolloutState, Standing, StepState, StorePath,
+    Strategy, TokenLimits,
 };
 
 macro_rules! text_columns {
@@ -55,6 +55,7 @@ text_columns!(
     RevertScope,
     Role,
     RolloutState,
+    Standing,
     StepState,
     StorePath,
 );

@@ -10,6 +10,7 @@
 //! | [`mod@reference`] | how people say which release or rollout they mean |
 //! | [`labels`] | labels of hosts, and hosts named by them |
 //! | [`strategy`] | how a rollout goes about its hosts, and the check of what a person typed |
+//! | [`standing`] | how a host stands, the worst first |
 //! | [`state`] | the two state machines and which changes they allow |
 //! | [`agent`] | what an agent reports and what it is told: [`agent::instruct`] |
 //! | [`drift`] | how a host differs from what Slipway left on it |
@@ -51,6 +52,7 @@ pub mod reference;
 pub mod rights;
 pub mod role;
 pub mod snapshot;
+pub mod standing;
 pub mod state;
 pub mod store_path;
 pub mod strategy;
@@ -70,6 +72,7 @@ pub use name::{DestinationName, EnvironmentName, HostName, NameError, PrincipalN
 pub use reference::{Reference, ReleaseName, ReleaseRef, RolloutRef};
 pub use rights::{EnvironmentRoles, Rights, TokenCommand, TokenLimits};
 pub use role::Role;
+pub use standing::Standing;
 pub use state::{RolloutState, StepState};
 pub use store_path::{StoreDir, StorePath, StorePathError};
 pub use strategy::Strategy;

@@ -57,7 +57,7 @@ pub use agent::{Assigned, RecordedObservation};
 pub use audit::{AuditKey, EventAuthor, EventSearch, EventsOf};
 pub use commits::watch_commits;
 pub use error::{NoneYet, StoreError};
-pub use fleet::NewFreeze;
+pub use fleet::{HostsOf, NewFreeze};
 pub use outputs::{KeptOutput, OutputSearch};
 pub use pool::describe_metrics;
 pub use preflight::PreflightOf;

@@ -9,7 +9,8 @@ use slipway_domain::digest::Digest;
 use slipway_domain::drift::{self, Drift};
 use slipway_domain::strategy::strict;
 use slipway_domain::{
-    AttemptId, EnvironmentName, Freeze, Hold, HostName, RolloutId, StepState, StorePath, Strategy, Window,
+    AttemptId, EnvironmentName, Freeze, Hold, HostName, RolloutId, Standing, StepState, StorePath, Strategy,
+    Window,
 };
 
 use crate::access::TokenCreated;
@@ -220,6 +221,29 @@ pub struct Host {
 }
 
 impl Host {
+    /// How it stands. The database's `host_standing` tells the same of many hosts; none of those is retired.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let state = self.step.as_ref().map(|step| step.state);
+        if state == Some(StepState::Stuck) {
+            Standing::Stuck
+        } else if self.trouble.is_some() || self.journal_trouble.is_some() {
+            Standing::Trouble
+        } else if self.last_seen_at.is_none() {
+            Standing::NeverSeen
+        } else if !self.online {
+            Standing::Offline
+        } else if state.is_some_and(StepState::is_under_way) || self.unsettled.is_some() {
+            Standing::Changing
+        } else if self.drift.is_some() {
+            Standing::Drift
+        } else if !self.pending_reboot.is_empty() {
+            Standing::RebootPending
+        } else {
+            Standing::Healthy
+        }
+    }
+
     /// The version of what is live, for people: the name of its release, or else what stands in the closure's name.
     #[must_use]
     pub fn version(&self) -> Option<String> {

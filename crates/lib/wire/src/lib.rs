@@ -7,6 +7,7 @@
 //! | [`problem`] | errors: RFC 9457 problem documents and their stable types |
 //! | [`access`] | login, principals and tokens |
 //! | [`fleet`] | environments and hosts |
+//! | [`standing`] | how hosts stand, counted and the worst first |
 //! | [`release`] | releases |
 //! | [`rollout`] | rollouts, their steps and commands |
 //! | [`plan`] | what releases change on hosts |
@@ -40,6 +41,7 @@ pub mod problem;
 pub mod release;
 pub mod rollout;
 pub mod route;
+pub mod standing;
 
 pub use problem::Problem;
 /// What `POST /api/v1/agent/sync` takes and gives are the domain's own types.

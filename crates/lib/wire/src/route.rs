@@ -37,6 +37,12 @@ pub const HOST_RESTORE: &str = "/api/v1/hosts/{name}/restore";
 pub const HOST_ADOPT: &str = "/api/v1/hosts/{name}/adopt";
 /// `POST` (`{}`, `TokenCreated`): a new token for the host; the old ones are revoked.
 pub const HOST_TOKEN: &str = "/api/v1/hosts/{name}/token";
+/// `GET` (`Fleet`): how many hosts there are, by environment, standing and release.
+pub const FLEET: &str = "/api/v1/fleet";
+/// `GET` (`FleetHostsQuery`, `FleetHosts`): the hosts that the token may see, the worst first.
+pub const FLEET_HOSTS: &str = "/api/v1/fleet/hosts";
+/// `GET` (`EnvironmentPageQuery`, `Page<HostStanding>`, by name): how each host stands, and nothing else of it.
+pub const FLEET_STANDINGS: &str = "/api/v1/fleet/standings";
 /// `GET` (`PageQuery`, `Page<ReleaseSummary>`, the newest first), `POST` (`CreateRelease`, `Release`).
 pub const RELEASES: &str = "/api/v1/releases";
 /// `POST` (`CreateDraft`, `Draft`): begins a release that is too long for one request.

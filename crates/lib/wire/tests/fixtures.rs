@@ -39,6 +39,7 @@ use slipway_wire::release::{
     ReleaseSummary, SealDraft,
 };
 use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutPlan, RolloutSummary};
+use slipway_wire::standing::{Fleet, FleetHosts, FleetHostsQuery, HostStanding};
 
 const FIXTURES: [Fixture; 2] = [
     Fixture {
@@ -71,6 +72,7 @@ const SENT: [(&str, FixtureReader); 31] = [
     ("DraftPage", reader::<DraftPage>),
     ("EnvironmentPageQuery", reader::<EnvironmentPageQuery>),
     ("EventQuery", reader::<EventQuery>),
+    ("FleetHostsQuery", reader::<FleetHostsQuery>),
     ("HostQuery", reader::<EnvironmentPageQuery>),
     ("KeepRelease", reader::<KeepRelease>),
     ("LoginRequest", reader::<LoginRequest>),
@@ -101,10 +103,13 @@ const RECEIVED: [(&str, FixtureReader); 46] = [
     ("Draft", reader::<Draft>),
     ("Environment", reader::<Environment>),
     ("Event", reader::<Event>),
+    ("Fleet", reader::<Fleet>),
+    ("FleetHosts", reader::<FleetHosts>),
     ("Health", reader::<Health>),
     ("Host", reader::<Host>),
     ("HostCreated", reader::<HostCreated>),
     ("HostPlan", reader::<HostPlan>),
+    ("HostStanding", reader::<HostStanding>),
     ("Instruction", reader::<Instruction>),
     ("KeptRelease", reader::<KeptRelease>),
     ("NewEvent", reader::<NewEvent>),
@@ -139,7 +144,7 @@ const RECEIVED: [(&str, FixtureReader); 46] = [
 ];
 
 /// Types that come only as a part of another, whose fixture holds them.
-const PARTS: [(&str, &str); 80] = [
+const PARTS: [(&str, &str); 81] = [
     ("ActivationPlan", "Instruction"),
     ("Actor", "NewEvent"),
     ("ArchiveProgress", "BackupPage"),
@@ -174,6 +179,7 @@ const PARTS: [(&str, &str); 80] = [
     ("Hold", "Rollout"),
     ("HookPoint", "AttemptReport"),
     ("HooksReport", "AttemptReport"),
+    ("HostCount", "Fleet"),
     ("HostDrift", "Host"),
     ("HostFacts", "Observation"),
     ("HostStep", "Host"),

@@ -169,6 +169,7 @@ pub(super) fn of_parameters(operation: &mut Operation) {
             ("search", _) => set(object, &Chars(MAX_SEARCH_CHARS)),
             ("kind" | "actor", _) => set(object, &Chars(LABEL_CHARS)),
             ("after" | "before", SchemaType::Type(Type::Integer)) => object.minimum = Some(Number::Int(0)),
+            ("text", _) => object.max_length = Some(MESSAGE_CHARS),
             ("after", _) => object.max_length = Some(CURSOR_CHARS),
             ("digest", _) => set(object, &Chars(DIGEST_CHARS)),
             // Other ids are UUIDs, which have a format.

@@ -59,7 +59,7 @@ async fn found_with_token(
 }
 
 /// A host in a list: what its agent and its step say is cut short, and whole where one host is shown.
-fn brief(mut host: Host) -> Host {
+pub(super) fn brief(mut host: Host) -> Host {
     let (mut message, mut trouble, mut obstacle) = (None, None, None);
     if let Some(report) = &mut host.report {
         obstacle = report.reboot.as_mut().and_then(|reboot| reboot.obstacle.as_mut());

@@ -7,6 +7,7 @@ mod destinations;
 mod drafts;
 mod environments;
 mod events;
+mod fleet;
 mod freezes;
 mod hosts;
 mod kept;
@@ -51,6 +52,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         tokens::endpoints(),
         environments::endpoints(),
         freezes::endpoints(),
+        fleet::endpoints(),
         hosts::endpoints(),
         releases::endpoints(),
         kept::endpoints(),

@@ -69,7 +69,7 @@ impl World {
         let manifest = "{}";
         let closures = json!({ "closures": { "prod-1": closure("prod-1") } });
         let (path, body) = match (endpoint.method.as_str(), endpoint.path.as_str()) {
-            ("GET", route::ENVIRONMENTS)
+            ("GET", route::ENVIRONMENTS | route::FLEET)
             | (
                 _,
                 route::LOGIN
@@ -97,6 +97,9 @@ impl World {
             }
             (_, route::FREEZE) => (path(freeze), None),
             ("GET", route::HOSTS) => (format!("{}?environment=prod", route::HOSTS), None),
+            ("GET", route::FLEET_HOSTS | route::FLEET_STANDINGS) => {
+                (format!("{}?environment=prod", path("")), None)
+            }
             ("POST", route::HOSTS) => (path(""), Some(json!({ "name": "prod-2", "environment": "prod" }))),
             ("PATCH", route::HOST) => (path("prod-1"), Some(json!({ "environment": "dev" }))),
             (_, route::HOST) => (path("prod-1"), None),

@@ -1,15 +1,20 @@
 //! One environment: its hosts at a glance, its rollouts, when they may go, and how.
 
+use std::collections::BTreeMap;
+
 use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect};
 use chrono::{DateTime, NaiveDateTime, Utc};
 use maud::{Markup, html};
 use slipway_domain::strategy::strict;
 use slipway_domain::{EnvironmentName, Freeze, Role, Strategy, Window};
-use slipway_wire::fleet::{CreateEnvironment, CreateFreeze, Environment, Host, UpdateEnvironment};
+use slipway_text::number;
+use slipway_wire::fleet::{CreateEnvironment, CreateFreeze, Environment, UpdateEnvironment};
 use slipway_wire::page::Page;
+use slipway_wire::release::ReleaseLabel;
 use slipway_wire::rollout::RolloutSummary;
 use slipway_wire::route;
+use slipway_wire::standing::{Fleet, HostStanding};
 
 use super::actions::{Action, action, nothing, unknown};
 use super::hosts::Filter;
@@ -39,18 +44,20 @@ fn path_of(name: &str) -> String {
 async fn page(ui: &Ui, name: &str) -> Reply {
     let environment: Environment = ui.api.get(&path_of(name)).await?;
     let rollouts = rollouts::newest_of(&environment.name);
-    let hosts = fleet::hosts_of(&environment.name);
-    let (hosts, rollouts) = tokio::join!(
-        ui.api.list::<Host>(&hosts),
+    let hosts = Query::of(route::FLEET_STANDINGS).with("environment", &environment.name);
+    let (hosts, fleet, rollouts) = tokio::join!(
+        ui.api.list::<HostStanding>(&hosts),
+        ui.api.get::<Fleet>(route::FLEET),
         ui.api.get::<Page<RolloutSummary>>(&rollouts)
     );
-    let (hosts, rollouts) = (hosts?, rollouts?);
+    let (hosts, fleet, rollouts) = (hosts?, fleet?, rollouts?);
     let content = html! {
         p.crumbs { a href="/" { "Fleet" } }
         h1 { (environment.name) }
         @if let Some(release) = &environment.release { p.lead { "Runs release " (view::release(release.id, Some(release))) } }
         section #health aria-label="Hosts at a glance" {
-            (standing::health(&hosts.iter()))
+            (standing::health(&fleet, &environment.name))
+            (what_runs(&fleet, &environment.name))
             (standing::tiles(&hosts))
             p { a href=(Query::of("/hosts").with("environment", &environment.name)) { "All hosts of " (environment.name) " as a table" } }
             @if ui.role() == Role::Admin { p { (host::new_link(Some(&environment.name))) } }
@@ -72,6 +79,27 @@ async fn page(ui: &Ui, name: &str) -> Reply {
         }
     };
     Ok(ui.live_page(environment.name.as_str(), "/live", &content))
+}
+
+/// The releases that its hosts run, where there are several.
+fn what_runs(fleet: &Fleet, name: &EnvironmentName) -> Markup {
+    let mut runs: BTreeMap<Option<u64>, (Option<&ReleaseLabel>, u32)> = BTreeMap::new();
+    for count in fleet.counts.iter().filter(|count| count.environment == *name) {
+        let release = count.release.as_ref();
+        let known = runs
+            .entry(release.and_then(|release| release.number))
+            .or_default();
+        *known = (release, known.1 + count.hosts);
+    }
+    html! {
+        @if runs.len() > 1 {
+            ul.plain { @for (release, hosts) in runs.values().rev() {
+                li { (number::count(*hosts as usize, "host")) " "
+                    @if let Some(release) = release { "on release " (view::release(release.id, Some(release))) }
+                    @else { span.faint { "on what no release brought" } } }
+            } }
+        }
+    }
 }
 
 fn times(ui: &Ui, environment: &Environment) -> Markup {

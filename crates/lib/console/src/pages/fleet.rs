@@ -2,43 +2,21 @@
 
 use http::StatusCode;
 use maud::{Markup, html};
-use slipway_domain::{EnvironmentName, Role, RolloutState};
+use slipway_domain::{Role, RolloutState, Standing};
 use slipway_text::number::count;
-use slipway_wire::fleet::{Environment, Host};
+use slipway_wire::fleet::Environment;
 use slipway_wire::page::Page;
 use slipway_wire::rollout::RolloutSummary;
 use slipway_wire::route;
+use slipway_wire::standing::Fleet;
 
 use super::hosts::{self, Filter};
-use super::standing::{self, Standing};
-use super::{environment, host};
+use super::{environment, host, standing};
 use crate::api::Answer;
 use crate::form::Fields;
 use crate::query::Query;
 use crate::ui::{Reply, Ui};
 use crate::view::{self, Tone};
-
-/// The hosts that whoever looks may see.
-pub(super) async fn all_hosts(ui: &Ui, environments: &[Environment]) -> Answer<Vec<Host>> {
-    match ui.api.list(&Query::of(route::HOSTS)).await {
-        Err(refused) if refused.status == StatusCode::FORBIDDEN => {}
-        found => return found,
-    }
-    // A token for some environments sees the lists of these.
-    let mut all = Vec::new();
-    for environment in environments {
-        match ui.api.list(&hosts_of(&environment.name)).await {
-            Ok(hosts) => all.extend::<Vec<Host>>(hosts),
-            Err(refused) if refused.status == StatusCode::FORBIDDEN => {}
-            Err(refused) => return Err(refused),
-        }
-    }
-    Ok(all)
-}
-
-pub(super) fn hosts_of(environment: &EnvironmentName) -> Query {
-    Query::of(route::HOSTS).with("environment", environment)
-}
 
 /// The newest rollouts, or none for whom the list is closed.
 async fn newest_rollouts(ui: &Ui, limit: u32) -> Answer<Vec<RolloutSummary>> {
@@ -57,14 +35,18 @@ pub(super) async fn show(ui: Ui, query: Fields) -> Reply {
 /// The first page.
 pub(super) async fn fleet(ui: &Ui, filter: &Filter) -> Reply {
     let environments: Vec<Environment> = ui.api.list(&Query::of(route::ENVIRONMENTS)).await?;
-    let (hosts, rollouts) = tokio::join!(all_hosts(ui, &environments), newest_rollouts(ui, 100));
-    let (hosts, rollouts) = (hosts?, rollouts?);
+    let (fleet, hosts, rollouts) = tokio::join!(
+        ui.api.get::<Fleet>(route::FLEET),
+        filter.hosts(ui, &environments),
+        newest_rollouts(ui, 100)
+    );
+    let (fleet, hosts, rollouts) = (fleet?, hosts?, rollouts?);
     let content = html! {
         h1 { "Fleet" }
-        (attention(ui, &hosts, &rollouts))
+        (attention(ui, &fleet, &rollouts))
         section aria-label="Environments" #environments {
             div.cards {
-                @for environment in &environments { (card(ui, environment, &hosts, &rollouts)) }
+                @for environment in &environments { (card(ui, environment, &fleet, &rollouts)) }
                 @if environments.is_empty() {
                     p.empty { "There is no environment yet. An environment is a group of hosts that a release is rolled out to." }
                 }
@@ -82,16 +64,16 @@ pub(super) async fn fleet(ui: &Ui, filter: &Filter) -> Reply {
 }
 
 /// What asks for a person.
-fn attention(ui: &Ui, hosts: &[Host], rollouts: &[RolloutSummary]) -> Markup {
+fn attention(ui: &Ui, fleet: &Fleet, rollouts: &[RolloutSummary]) -> Markup {
     use RolloutState as R;
     let waiting = rollouts
         .iter()
         .filter(|rollout| matches!(rollout.state, R::PendingApproval | R::Paused));
     let waiting: Vec<_> = waiting.collect();
-    let counts: Vec<(Standing, usize)> = Standing::IN_SERVICE
-        .into_iter()
+    let counts: Vec<(Standing, u32)> = Standing::ALL
+        .iter()
         .filter(|standing| standing.asks_for_attention())
-        .map(|standing| (standing, standing.count(hosts.iter())))
+        .map(|standing| (*standing, standing::count(fleet, None, *standing)))
         .filter(|(_, n)| *n > 0)
         .collect();
     html! {
@@ -108,8 +90,8 @@ fn attention(ui: &Ui, hosts: &[Host], rollouts: &[RolloutSummary]) -> Markup {
                         } " " (view::ago(ui.now, rollout.since)) }
                     }
                     @for (standing, n) in &counts {
-                        li { a href={ (Query::of("/").with("show", standing.name())) "#hosts" } {
-                            (standing.badge()) " " span { (count(*n, "host")) }
+                        li { a href={ (Query::of("/").with("show", standing.as_str())) "#hosts" } {
+                            (standing::badge(*standing)) " " span { (count(*n as usize, "host")) }
                         } }
                     }
                 }
@@ -118,8 +100,7 @@ fn attention(ui: &Ui, hosts: &[Host], rollouts: &[RolloutSummary]) -> Markup {
     }
 }
 
-fn card(ui: &Ui, environment: &Environment, hosts: &[Host], rollouts: &[RolloutSummary]) -> Markup {
-    let hosts = hosts.iter().filter(|host| host.environment == environment.name);
+fn card(ui: &Ui, environment: &Environment, fleet: &Fleet, rollouts: &[RolloutSummary]) -> Markup {
     let newest = rollouts
         .iter()
         .find(|rollout| rollout.environment == environment.name);
@@ -129,7 +110,7 @@ fn card(ui: &Ui, environment: &Environment, hosts: &[Host], rollouts: &[RolloutS
             @if let Some(release) = &environment.release {
                 p { "Runs release " (view::release(release.id, Some(release))) }
             }
-            (standing::health(&hosts))
+            (standing::health(fleet, &environment.name))
             @if let Some(hold) = &environment.hold {
                 p { (view::badge(Tone::Waits, "holds")) " A rollout " (view::hold(hold)) "." }
             }

@@ -18,7 +18,7 @@ use slipway_wire::route;
 
 use super::access::shown_once;
 use super::actions::{Action, action, fold, nothing, unknown};
-use super::standing::Standing;
+use super::standing;
 use super::{audit, hosts};
 use crate::api::{Answer, Refused, escape, invalid};
 use crate::draft::Draft;
@@ -54,7 +54,7 @@ async fn page(ui: &Ui, name: &str) -> Reply {
     };
     let content = html! {
         p.crumbs { a href="/" { "Fleet" } " / " a href={ "/environments/" (host.environment) } { (host.environment) } }
-        h1 { (host.name) " " (Standing::of(&host).badge()) }
+        h1 { (host.name) " " (standing::of(&host)) }
         (trouble(&host))
         section #facts aria-label="What it is" { (facts(ui, &host)) }
         @if let Some(drift) = &host.drift { (drifts(ui, &host, drift)) }

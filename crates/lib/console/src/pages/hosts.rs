@@ -1,13 +1,15 @@
 //! Hosts as a table, with its filter.
 
+use http::StatusCode;
 use maud::{Markup, html};
-use slipway_domain::Role;
+use slipway_domain::{Role, Standing};
 use slipway_text::number::count;
 use slipway_wire::fleet::{Environment, Host};
 use slipway_wire::route;
+use slipway_wire::standing::FleetHosts;
 
-use super::standing::Standing;
-use super::{fleet, host};
+use super::{host, standing};
+use crate::api::Answer;
 use crate::form::Fields;
 use crate::query::Query;
 use crate::table;
@@ -15,7 +17,9 @@ use crate::ui::{Reply, Ui};
 use crate::view;
 
 /// Hosts on one page of the table.
-const A_PAGE: usize = 100;
+const A_PAGE: u32 = 100;
+/// The last page that an address may ask for.
+const MOST_PAGES: u32 = 10_000;
 
 /// The table of hosts alone.
 pub(super) async fn show(ui: Ui, query: Fields) -> Reply {
@@ -25,7 +29,7 @@ pub(super) async fn show(ui: Ui, query: Fields) -> Reply {
 pub(super) async fn page(ui: &Ui, query: &Fields) -> Reply {
     let filter = Filter::of(query);
     let environments: Vec<Environment> = ui.api.list(&Query::of(route::ENVIRONMENTS)).await?;
-    let hosts = fleet::all_hosts(ui, &environments).await?;
+    let hosts = filter.hosts(ui, &environments).await?;
     let content = html! {
         p.crumbs { a href="/" { "Fleet" } }
         h1 { "Hosts" }
@@ -42,34 +46,65 @@ pub(super) struct Filter {
     environment: String,
     /// The name of a [`Standing`], or `attention` for several; all when it is empty.
     show: String,
-    page: usize,
+    page: u32,
 }
 
 impl Filter {
     pub(super) fn of(query: &Fields) -> Self {
         Self {
-            text: query.text("q").chars().take(200).collect(),
+            text: view::words(query.text("q")).chars().take(200).collect(),
             environment: query.text("environment").to_owned(),
             show: query.text("show").to_owned(),
-            page: query.text("page").parse().unwrap_or(1).max(1),
+            page: query.text("page").parse().unwrap_or(1).clamp(1, MOST_PAGES),
         }
     }
 
-    /// Every word must be part of the name, of a label, or of what runs.
-    fn keeps(&self, host: &Host) -> bool {
-        let in_environment = self.environment.is_empty() || host.environment.as_str() == self.environment;
-        let standing = Standing::of(host);
-        let is_shown = match self.show.as_str() {
-            "" => true,
-            "attention" => standing.asks_for_attention(),
-            show => show == standing.name(),
+    /// The hosts of the page, the worst first.
+    pub(super) async fn hosts(&self, ui: &Ui, environments: &[Environment]) -> Answer<Shown> {
+        let page = self.read(ui, environments, self.page.max(1)).await?;
+        // The page is beyond the last one: hosts changed, or somebody wrote the address.
+        if page.hosts.items.is_empty() && self.page > 1 {
+            return self.read(ui, environments, 1).await;
+        }
+        Ok(page)
+    }
+
+    async fn read(&self, ui: &Ui, environments: &[Environment], page: u32) -> Answer<Shown> {
+        let nobody = FleetHosts {
+            total: 0,
+            items: Vec::new(),
         };
-        in_environment && is_shown && self.text.split_whitespace().all(|word| has_word(host, word))
+        let is_attention = self.show == "attention";
+        let standing = Some(self.show.replace(' ', "_")).filter(|show| !show.is_empty() && !is_attention);
+        let standing: Option<Standing> = match standing.map(|show| show.parse()).transpose() {
+            Ok(standing) => standing,
+            Err(_) => return Ok(Shown { page, hosts: nobody }),
+        };
+        let is_known = |name: &str| {
+            environments
+                .iter()
+                .any(|environment| environment.name.as_str() == name)
+        };
+        let environment = filled(&self.environment);
+        if environment.as_deref().is_some_and(|name| !is_known(name)) {
+            return Ok(Shown { page, hosts: nobody });
+        }
+        let query = Query::of(route::FLEET_HOSTS)
+            .with_some("text", filled(&self.text))
+            .with_some("environment", environment)
+            .with_some("standing", standing)
+            .with_some("attention", is_attention.then_some(true))
+            .with("skip", (page - 1) * A_PAGE)
+            .with("limit", A_PAGE);
+        match ui.api.get(&query).await {
+            // The token may see some hosts of the environment alone.
+            Err(refused) if refused.status == StatusCode::FORBIDDEN => Ok(Shown { page, hosts: nobody }),
+            hosts => Ok(Shown { page, hosts: hosts? }),
+        }
     }
 
     /// A link to a page of the table at this path.
-    fn link(&self, path: &str, page: usize) -> String {
-        let filled = |text: &'_ str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    fn link(&self, path: &str, page: u32) -> String {
         let query = Query::of(path)
             .with_some("q", filled(&self.text))
             .with_some("environment", filled(&self.environment))
@@ -79,8 +114,11 @@ impl Filter {
     }
 
     pub(super) fn form(&self, path: &str, environments: &[Environment]) -> Markup {
-        let several = [("", "all"), ("attention", "asking for attention")];
-        let single = Standing::IN_SERVICE.map(|standing| (standing.name(), standing.name()));
+        let several =
+            [("", "all"), ("attention", "asking for attention")].map(|(show, name)| (show, name.to_owned()));
+        let single = Standing::ALL
+            .iter()
+            .map(|standing| (standing.as_str(), standing::name(*standing)));
         let shown = several.into_iter().chain(single);
         html! {
             form.filter method="get" action=(path) role="search" {
@@ -92,7 +130,7 @@ impl Filter {
                     }
                 } }
                 label { "Hosts" select name="show" {
-                    @for (value, name) in shown { option value=(value) selected[self.show == value] { (name) } }
+                    @for (value, name) in shown { option value=(value) selected[self.show.replace(' ', "_") == value] { (name) } }
                 } }
                 button { "Filter" }
             }
@@ -100,28 +138,27 @@ impl Filter {
     }
 }
 
-/// Whether a word is part of the host's name, of a label, or of what runs.
-fn has_word(host: &Host, word: &str) -> bool {
-    let live = host.live.as_ref().map(ToString::to_string).unwrap_or_default();
-    let mut labels = host.labels.iter();
-    host.name.as_str().contains(word)
-        || live.contains(word)
-        || labels.any(|(name, value)| format!("{name}={value}").contains(word))
+fn filled(text: &str) -> Option<String> {
+    Some(text.to_owned()).filter(|text| !text.trim().is_empty())
+}
+
+/// Hosts of one page of the table.
+pub(super) struct Shown {
+    page: u32,
+    hosts: FleetHosts,
 }
 
 /// A page of the hosts that the filter keeps; those that ask for attention come first.
-pub(super) fn table(ui: &Ui, path: &str, filter: &Filter, hosts: &[Host]) -> Markup {
-    let mut kept: Vec<&Host> = hosts.iter().filter(|host| filter.keeps(host)).collect();
-    kept.sort_by_key(|host| Standing::of(host));
-    let pages = kept.len().div_ceil(A_PAGE).max(1);
-    let page = filter.page.clamp(1, pages);
-    let shown = kept.iter().skip((page - 1) * A_PAGE).take(A_PAGE);
+pub(super) fn table(ui: &Ui, path: &str, filter: &Filter, shown: &Shown) -> Markup {
+    let Shown { page, hosts } = shown;
+    let page = *page;
+    let pages = hosts.total.div_ceil(A_PAGE).max(1);
     html! {
-        p.faint { (count(kept.len(), "host")) @if pages > 1 { ", page " (page) " of " (pages) } }
-        @if kept.is_empty() {
+        p.faint { (count(hosts.total as usize, "host")) @if pages > 1 { ", page " (page) " of " (pages) } }
+        @if hosts.items.is_empty() {
             p.empty { "No host fits. " a href=(path) { "Show all" } }
         } @else {
-            (table::of(["Host", "State", "Environment", "Runs", "Labels", "Last seen"], shown.map(|host| row(ui, host))))
+            (table::of(["Host", "State", "Environment", "Runs", "Labels", "Last seen"], hosts.items.iter().map(|host| row(ui, host))))
         }
         @if pages > 1 {
             nav.pages aria-label="Pages of hosts" {
@@ -135,7 +172,7 @@ pub(super) fn table(ui: &Ui, path: &str, filter: &Filter, hosts: &[Host]) -> Mar
 fn row(ui: &Ui, host: &Host) -> [Markup; 6] {
     [
         html! { a href={ "/hosts/" (host.name) } { (host.name) } },
-        Standing::of(host).badge(),
+        standing::of(host),
         html! { (host.environment) },
         html! {
             @if let Some(release) = &host.release { (view::release(release.id, Some(release))) " " }

@@ -14,6 +14,7 @@ use slipway_wire::fleet::{Host, HostDrift, HostStep, ReleasedPath};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
 use tracing::instrument;
+use uuid::Uuid;
 
 use crate::agent::quiet_after;
 use crate::releases::{label, number};
@@ -24,6 +25,8 @@ use crate::{Store, StoreError, Stored, bounded, page_limit};
 #[derive(Default)]
 struct HostFilter<'a> {
     name: Option<&'a HostName>,
+    /// Of these alone.
+    ids: Option<&'a [Uuid]>,
     environment: Option<EnvironmentId>,
     retired: bool,
     after: Option<&'a HostName>,
@@ -121,6 +124,18 @@ impl Store {
     }
 }
 
+/// These hosts, by name.
+pub(super) async fn hosts_of(
+    executor: impl PgExecutor<'_>,
+    ids: &[Uuid],
+) -> Result<Vec<Stored<HostId, Host>>, StoreError> {
+    let filter = HostFilter {
+        ids: Some(ids),
+        ..HostFilter::default()
+    };
+    select_hosts(executor, filter).await
+}
+
 /// The host of this name as a transaction leaves it: what it answers must not take another read once it is committed.
 pub(super) async fn host_within(
     tx: &mut PgConnection,
@@ -182,6 +197,7 @@ async fn select_hosts(
            ) drift ON h.drift <> '[]'
            WHERE ($1::text IS NULL OR h.name = $1) AND ($2::uuid IS NULL OR h.environment_id = $2)
              AND ($3 OR h.retired_at IS NULL) AND ($5::text IS NULL OR h.name > $5)
+             AND ($8::uuid[] IS NULL OR h.id = ANY($8))
            ORDER BY h.name LIMIT $6"#,
         filter.name.map(HostName::as_str),
         filter.environment.map(EnvironmentId::as_uuid),
@@ -189,25 +205,24 @@ async fn select_hosts(
         offline_after(),
         filter.after.map(HostName::as_str),
         filter.limit.map(page_limit),
-        quiet_after()
+        quiet_after(),
+        filter.ids as _
     )
     .fetch_all(executor)
     .await?;
     let hosts = rows.into_iter().map(|row| {
-        let step = match (row.rollout, row.state, row.closure) {
-            (Some(rollout), Some(state), Some(closure)) => Some(HostStep {
-                rollout,
-                state,
-                closure,
-                reason: row.reason,
-                rollout_number: row.rollout_seq.map(number),
-                release: row
-                    .release
-                    .zip(row.release_seq)
-                    .map(|(id, seq)| label(id, seq, row.release_name, row.release_rev)),
-            }),
-            _ => None,
-        };
+        let step = row.rollout.zip(row.state).zip(row.closure);
+        let step = step.map(|((rollout, state), closure)| HostStep {
+            rollout,
+            state,
+            closure,
+            reason: row.reason,
+            rollout_number: row.rollout_seq.map(number),
+            release: row
+                .release
+                .zip(row.release_seq)
+                .map(|(id, seq)| label(id, seq, row.release_name, row.release_rev)),
+        });
         let uncounted = row.agent_version.is_some() && !row.counts;
         let value = Host {
             name: row.name,

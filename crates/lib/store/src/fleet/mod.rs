@@ -7,8 +7,10 @@ mod hosts;
 mod live;
 mod membership;
 mod rest;
+mod standings;
 mod watched;
 
 pub use freezes::NewFreeze;
 pub(crate) use hosts::offline_after;
+pub use standings::HostsOf;
 pub use watched::{Waiting, WaitingRollout, WatchedFleet, WatchedHost};

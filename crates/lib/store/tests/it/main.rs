@@ -29,6 +29,7 @@ mod rollouts;
 mod schema;
 mod sessions;
 mod snapshot;
+mod standings;
 mod stories;
 mod support;
 mod swapped;

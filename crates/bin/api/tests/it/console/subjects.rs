@@ -58,6 +58,10 @@ async fn the_table_of_hosts_shows_what_the_filter_asks_for(pool: PgPool) {
         ("", &["web-1", "db-1", "web-3"][..]),
         ("?show=attention", &["web-1", "db-1", "web-3"]),
         ("?show=never+seen&environment=prod", &["web-1", "db-1"]),
+        ("?show=never_seen&environment=prod&page=9", &["web-1", "db-1"]),
+        ("?show=nonsense", &[]),
+        ("?environment=nowhere", &[]),
+        ("?q=%00web%0d", &["web-1", "web-3"]),
         ("?show=healthy", &[]),
         ("?q=web&environment=test", &["web-3"]),
         ("?q=web+3", &["web-3"]),
@@ -73,7 +77,7 @@ async fn the_table_of_hosts_shows_what_the_filter_asks_for(pool: PgPool) {
     }
     let first = person.get("/").await;
     assert!(
-        first.text.contains("href=\"/?show=never%20seen#hosts\"") && first.text.contains("3 hosts"),
+        first.text.contains("href=\"/?show=never_seen#hosts\"") && first.text.contains("3 hosts"),
         "{}",
         first.text
     );
