@@ -83,4 +83,15 @@ in
       > on (host) slipway_anchor_late_after_seconds{job="node"}
     '';
   };
+  MessagesDead = {
+    severity = "ticket";
+    summary = "{{ $value }} messages to {{ $labels.destination }} were given up and wait for a person.";
+    expr = _: "max by (stack, destination, kind) (slipway_deliveries_dead) > 0";
+  };
+  MessagesLate = {
+    severity = "ticket";
+    thresholds.seconds = 1800;
+    summary = "A message to {{ $labels.destination }} has not been taken for {{ $value | humanizeDuration }}.";
+    expr = t: "max by (stack, destination, kind) (slipway_delivery_waiting_seconds) > ${t.seconds}";
+  };
 }

@@ -179,4 +179,37 @@ in
     };
     healthy.minutes = 40;
   };
+  MessagesDead = {
+    fault.series = both "slipway_deliveries_dead" ''destination="on-call",kind="slack"'' "0 3x20";
+    fault.alerts = [
+      {
+        labels = plane // {
+          destination = "on-call";
+          kind = "slack";
+        };
+        summary = "3 messages to on-call were given up and wait for a person.";
+      }
+    ];
+    healthy.series = both "slipway_deliveries_dead" ''destination="on-call",kind="slack"'' "0x20";
+  };
+  MessagesLate = {
+    fault.series =
+      both "slipway_delivery_waiting_seconds" ''destination="on-call",kind="slack"''
+        "0+60x60";
+    fault.minutes = 40;
+    fault.alerts = [
+      {
+        labels = plane // {
+          destination = "on-call";
+          kind = "slack";
+        };
+        summary = "A message to on-call has not been taken for 40m 0s.";
+      }
+    ];
+    # One that is taken at the fourth try.
+    healthy.series =
+      both "slipway_delivery_waiting_seconds" ''destination="on-call",kind="slack"''
+        "0+60x12 0x40";
+    healthy.minutes = 40;
+  };
 }

@@ -24,7 +24,7 @@ const SECRET: &str = "secret";
 const ONCE: &str = "once";
 
 /// What is never written into a page again: the secrets that a form asks for, and those of the form itself.
-const NEVER_SHOWN: [&str; 4] = [SECRET, ONCE, "token", "password"];
+const NEVER_SHOWN: [&str; 5] = [SECRET, ONCE, "token", "password", "url"];
 
 /// The fields of a form, in their order.
 #[derive(Debug, Default)]

@@ -3,6 +3,7 @@
 use axum::response::{Html, IntoResponse, Response};
 use http::StatusCode;
 use maud::{DOCTYPE, Markup, html};
+use slipway_domain::Role;
 use slipway_wire::problem::Problem;
 
 use crate::form;
@@ -18,6 +19,11 @@ const PAGES: [(&str, &str); 5] = [
     ("/access", "Access"),
 ];
 
+/// The page that only admins may see.
+fn for_admins(ui: &Ui) -> Option<(&'static str, &'static str)> {
+    (ui.role() == Role::Admin).then_some(("/destinations", "Messages"))
+}
+
 /// A page for somebody who is signed in. With `live` it follows the events of that path.
 pub(crate) fn page(ui: &Ui, title: &str, live: Option<&str>, content: &Markup) -> Response {
     let here = ui.here.split('?').next().unwrap_or("/");
@@ -31,7 +37,7 @@ pub(crate) fn page(ui: &Ui, title: &str, live: Option<&str>, content: &Markup) -
             div.bar {
                 a.brand href="/" { (view::mark()) span { "Slipway" } }
                 nav aria-label="Pages" {
-                    @for (path, name) in PAGES {
+                    @for (path, name) in PAGES.into_iter().chain(for_admins(ui)) {
                         a href=(path) aria-current=[is_here(path).then_some("page")] { (name) }
                     }
                 }

@@ -1,8 +1,10 @@
 //! The console's pages: sessions, forms, and what docs/console.md says protects them.
 
 mod attacks;
+mod destinations;
 mod export;
 mod forms;
+mod many;
 mod output;
 mod subjects;
 
@@ -10,6 +12,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request};
 use axum::response::Response;
 use http_body_util::BodyExt;
+use serde_json::json;
 use slipway_wire::route;
 use sqlx::PgPool;
 use tower::ServiceExt;
@@ -99,13 +102,14 @@ impl<'a> Browser<'a> {
     }
 }
 
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 8] = [
     "/",
     "/hosts",
     "/rollouts",
     "/releases",
     "/audit",
     "/access",
+    "/destinations",
     "/sessions",
 ];
 

@@ -3,6 +3,8 @@
 mod access;
 mod actions;
 mod audit;
+mod destination;
+mod destinations;
 mod environment;
 mod fleet;
 mod host;
@@ -62,6 +64,15 @@ pub(crate) fn router(console: Arc<Console>) -> Router {
         .route("/audit", get(audit::show))
         .route("/audit/check", post(audit::check))
         .route("/audit/export", get(audit::export))
+        .route(
+            "/destinations",
+            get(destinations::show).post(destinations::create),
+        )
+        .route(
+            "/destinations/{name}",
+            get(destination::show).post(destination::change),
+        )
+        .route("/destinations/{name}/{id}", post(destination::replay))
         .route("/access", get(access::show))
         .route("/access/people", post(access::create_principal))
         .route("/access/people/{name}", post(access::disable_principal))
