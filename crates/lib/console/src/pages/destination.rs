@@ -118,7 +118,7 @@ fn table_of(ui: &Ui, one: &Destination, shown: Option<DeliveryState>, page: &Pag
     let states = DeliveryState::ALL
         .iter()
         .map(|state| (Some(*state), state.as_str()));
-    let head = ["Message", "What", "State", "Tries", "Queued", "Last error", ""];
+    let head = ["Message", "What", "State", "Tries", "Queued", "Last error", "Do"];
     html! {
         nav.pages aria-label="Deliveries by state" {
             @for (state, name) in [(None, "all")].into_iter().chain(states) {
