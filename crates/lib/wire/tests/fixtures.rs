@@ -55,7 +55,7 @@ const FIXTURES: [Fixture; 2] = [
 ];
 
 /// What people send: an unknown field is a typing error.
-const SENT: [(&str, FixtureReader); 31] = [
+const SENT: [(&str, FixtureReader); 32] = [
     ("AdoptHost", reader::<AdoptHost>),
     ("CreateCommand", reader::<CreateCommand>),
     ("CreateDestination", reader::<CreateDestination>),
@@ -91,7 +91,7 @@ const SENT: [(&str, FixtureReader); 31] = [
 ];
 
 /// What is stored or received: an unknown field is a newer program's.
-const RECEIVED: [(&str, FixtureReader); 46] = [
+const RECEIVED: [(&str, FixtureReader); 49] = [
     ("Assignment", reader::<Assignment>),
     ("AttemptReport", reader::<AttemptReport>),
     ("AuditReport", reader::<AuditReport>),
