@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use slipway_domain::event::Actor;
 use slipway_domain::snapshot::CommandKind;
-use slipway_store::{EventAuthor, MIGRATOR, NewToken, TokenHash, TokenOwner};
+use slipway_store::{EventAuthor, MIGRATOR, NewCommand, NewToken, TokenHash, TokenOwner};
 use slipway_testkit::{Fleet, free_port, store};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
@@ -108,14 +108,7 @@ async fn measure(pool: &PgPool) {
     let author = fleet.author.id;
     fleet
         .store
-        .request_command(
-            watched,
-            CommandKind::Pause,
-            author,
-            Some("a look"),
-            None,
-            &fleet.key,
-        )
+        .request_command(NewCommand::new(watched, CommandKind::Pause, author), &fleet.key)
         .await
         .unwrap();
     for browser in &mut browsers {
