@@ -97,9 +97,6 @@ let
       pkgs.iproute2
       pkgs.nftables
       pkgs.patroni
-      # Its tests look at the console as people do.
-      pkgs.chromedriver
-      pkgs.chromium
       # `./dev test` has it judge the units that the modules make.
       pkgs.systemd
     ];
@@ -156,9 +153,16 @@ in
     default = workspace.packages.slipway;
     inherit (workspace.packages) slipway;
   };
-  devShells.default = workspace.devShell.overrideAttrs {
+  devShells.default = workspace.devShell.overrideAttrs (shell: {
     SLIPWAY_DEV_AXE = "${axe}/axe.min.js";
-  };
+    # Here, so that nothing but the shell needs a browser to be evaluated.
+    nativeBuildInputs =
+      shell.nativeBuildInputs
+      ++ lib.optionals pkgs.stdenv.hostPlatform.isLinux [
+        pkgs.chromedriver
+        pkgs.chromium
+      ];
+  });
   apps = {
     default = app (lib.getExe packages.slipway) "The command line";
     dev = app "${packages.slipway-dev}/bin/slipway-dev" "Postgres, Redis, nginx, replicas and agents on this machine";
