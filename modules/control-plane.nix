@@ -14,6 +14,7 @@ in
 {
   imports = [
     ./messages.nix
+    ./oidc.nix
     ./stack
   ];
 

@@ -34,6 +34,8 @@ pub enum ApiError {
     Unauthenticated,
     /// 401 at the login.
     WrongPassword,
+    /// 401 at the end of a sign-in through a provider.
+    SignInFailed(String),
     /// 403.
     Forbidden(String),
     /// 404.
@@ -62,6 +64,8 @@ pub enum ApiError {
     TooManyFailures(u64),
     /// 503: try again after so many seconds. The cause, if any, is for the log.
     Unavailable(u64, Option<BoxError>),
+    /// 503: the provider of sign-in does not answer. The cause is for the log.
+    ProviderAway(BoxError),
     /// 500. The cause is for the log.
     Internal(BoxError),
 }
@@ -77,6 +81,8 @@ pub(crate) struct ResponseCause(pub(crate) Arc<ApiError>);
 const DATABASE_RETRY_SECONDS: u64 = 2;
 /// Seconds until another try when this version cannot read what the database holds.
 const UNREADABLE_RETRY_SECONDS: u64 = 30;
+/// Seconds until another try when the provider of sign-in is away.
+const PROVIDER_RETRY_SECONDS: u64 = 5;
 /// The limit on bodies: many times the largest release.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// The longest body with a manifest: JSON may double what it quotes.
@@ -125,7 +131,7 @@ impl ApiError {
                 kind::INVALID,
                 "The request is not possible",
             ),
-            Self::Unauthenticated | Self::WrongPassword => {
+            Self::Unauthenticated | Self::WrongPassword | Self::SignInFailed(_) => {
                 (S::UNAUTHORIZED, kind::UNAUTHENTICATED, "Authentication is needed")
             }
             Self::Forbidden(_) => (S::FORBIDDEN, kind::FORBIDDEN, "The token may not do this"),
@@ -169,7 +175,7 @@ impl ApiError {
                 kind::TOO_MANY_FAILURES,
                 "Too many failed authentications",
             ),
-            Self::Unavailable(..) => (
+            Self::Unavailable(..) | Self::ProviderAway(_) => (
                 S::SERVICE_UNAVAILABLE,
                 kind::UNAVAILABLE,
                 "The service cannot answer now",
@@ -188,6 +194,7 @@ impl ApiError {
         match self {
             Self::Malformed(detail, _)
             | Self::Invalid(detail, _)
+            | Self::SignInFailed(detail)
             | Self::Forbidden(detail)
             | Self::NotFound(detail)
             | Self::Conflict(detail)
@@ -223,6 +230,11 @@ impl ApiError {
             Self::Unavailable(..) => "try again after the seconds in `Retry-After`; \
                 /api/v1/monitoring/health shows what is missing"
                 .to_owned(),
+            Self::ProviderAway(_) => {
+                "the provider of sign-in does not answer as it should, and the server's log says why; try \
+                again, or sign in with a token"
+                    .to_owned()
+            }
             Self::Internal(_) => "the server's log has the cause under this request id".to_owned(),
         }
     }
@@ -263,7 +275,9 @@ impl ApiError {
     /// What is for the log only, with all its sources.
     pub(crate) fn cause(&self) -> Option<String> {
         match self {
-            Self::Internal(cause) | Self::Unavailable(_, Some(cause)) => Some(error_chain(&**cause)),
+            Self::Internal(cause) | Self::ProviderAway(cause) | Self::Unavailable(_, Some(cause)) => {
+                Some(error_chain(&**cause))
+            }
             _ => None,
         }
     }
@@ -274,7 +288,7 @@ impl ApiError {
         let mut response = (self.status(), [(CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
         let headers = response.headers_mut();
         match self {
-            Self::Unauthenticated | Self::WrongPassword => {
+            Self::Unauthenticated | Self::WrongPassword | Self::SignInFailed(_) => {
                 headers.insert(
                     WWW_AUTHENTICATE,
                     HeaderValue::from_static("Bearer realm=\"slipway\""),
@@ -282,6 +296,9 @@ impl ApiError {
             }
             Self::TooManyFailures(seconds) | Self::Unavailable(seconds, _) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(*seconds));
+            }
+            Self::ProviderAway(_) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(PROVIDER_RETRY_SECONDS));
             }
             // The rest of the body would be read as the next request.
             Self::Timeout(_) | Self::TooLarge(_) | Self::HeaderTooLarge => {
@@ -366,6 +383,7 @@ impl From<StoreError> for ApiError {
             | E::Tampered(_) => Self::WrongState(words),
             E::SelfApproval | E::RelatedApproval { .. } | E::ActorDisabled { .. } => Self::Forbidden(words),
             E::TokenEnded => Self::Unauthenticated,
+            E::SignInUsed => Self::SignInFailed(words),
             E::TokenWider(wider) => Self::field(format!("limits.{}", wider.field), words),
             E::OldObservation { .. } => Self::OldObservation(words),
             E::TwoLives { .. } => Self::TwoLives(words),

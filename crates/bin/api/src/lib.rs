@@ -14,6 +14,7 @@
 //! | [`error`], [`extract`], `json` | problem documents, the extractors that give them, and JSON read strictly |
 //! | [`parking`], [`feed`], [`printed`], [`watch`] | requests that wait for news, and where news comes from |
 //! | [`openapi`] | the `OpenAPI` document |
+//! | `oidc` | sign-in through a provider: its secrets, and what groups may do |
 //! | `console` | the API as the pages of the console use it |
 //! | `routes` | the handlers, one file a resource |
 //!
@@ -36,6 +37,7 @@ mod json;
 mod linger;
 pub mod listen;
 mod observe;
+mod oidc;
 mod once;
 pub mod openapi;
 pub mod parking;

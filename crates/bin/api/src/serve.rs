@@ -61,8 +61,7 @@ async fn run(settings: &ApiSettings, sockets: Sockets) -> anyhow::Result<()> {
         lifecycle.spawn(serve_metrics(listener, metrics, lifecycle.soft()));
     }
     let wake = Wake::connect(settings.redis.as_ref(), &settings.database.name)?;
-    let app = Shared::new(settings, store, wake, lifecycle.soft())
-        .map_err(|error| anyhow::anyhow!("STORE_DIR cannot be used: {error}"))?;
+    let app = Shared::new(settings, store, wake, lifecycle.soft()).map_err(|error| anyhow::anyhow!(error))?;
     lifecycle.spawn(watch::run(app.clone(), lifecycle.soft()));
     // While no socket is open, a proxy sends requests, also POSTs, to another replica. It would pass a 503 on to the
     // client.

@@ -15,6 +15,7 @@ use crate::error::BoxError;
 use crate::failures::AuthenticationFailures;
 use crate::feed::Feed;
 use crate::health::HealthCache;
+use crate::oidc::Oidc;
 use crate::parking::{Parking, most_parked};
 use crate::phase::ServerPhase;
 use crate::printed::OutputFeed;
@@ -49,6 +50,8 @@ pub struct Shared {
     /// Whether e-mail has a server.
     pub(crate) sends_mail: bool,
     pub(crate) checks: Checks,
+    /// The provider through which people sign in.
+    pub(crate) oidc: Option<Oidc>,
 }
 
 impl Shared {
@@ -59,7 +62,8 @@ impl Shared {
         wake: Wake,
         draining: CancellationToken,
     ) -> Result<App, BoxError> {
-        let store_dir = settings.app.store_dir.to_string_lossy().parse::<StoreDir>()?;
+        let store_dir = settings.app.store_dir.to_string_lossy().parse::<StoreDir>();
+        let store_dir = store_dir.map_err(|error| format!("STORE_DIR cannot be used: {error}"))?;
         Ok(Arc::new(Self {
             parking: Parking::new(most_parked()),
             feed: Feed::default(),
@@ -75,6 +79,7 @@ impl Shared {
             message_networks: settings.messages.networks.clone(),
             sends_mail: settings.mail.host.is_some(),
             checks: Checks::default(),
+            oidc: Oidc::new(settings)?,
             store,
             wake,
         }))

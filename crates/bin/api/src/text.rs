@@ -1,7 +1,7 @@
 //! Free text from people: bounded, so that lists and logs stay readable, and without hidden characters.
 
 use slipway_text::{LineLimit, find_hidden};
-use slipway_wire::limits::{LABEL_CHARS, MESSAGE_CHARS};
+use slipway_wire::limits::{LABEL_CHARS, MESSAGE_CHARS, OIDC_CHARS};
 use slipway_wire::output::MAX_SEARCH_CHARS;
 
 use crate::error::{ApiError, Result};
@@ -17,6 +17,11 @@ pub(crate) struct Bound {
 /// What names something.
 pub(crate) const LABEL: Bound = Bound {
     most: LABEL_CHARS,
+    lines: LineLimit::One,
+};
+/// What a provider of sign-in sends back with the browser.
+pub(crate) const OIDC: Bound = Bound {
+    most: OIDC_CHARS,
     lines: LineLimit::One,
 };
 /// A reference to sources, or a reason that others repeat within a line.

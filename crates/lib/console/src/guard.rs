@@ -58,11 +58,22 @@ pub(crate) fn is_followed_link(headers: &HeaderMap) -> bool {
 
 /// A page that loads itself again. This time the request comes from here, so the browser sends the cookie.
 pub(crate) fn come_again() -> Response {
+    opening("0", &maud::html! { "Opening the page…" })
+}
+
+/// A page that leads to another one, to browsers in place of whoever led here. After a redirect they would hold the cookie
+/// back, and the answer to a form may not lead to another site.
+pub(crate) fn lead_on(to: &str) -> Response {
+    let link = maud::html! { a href=(to) { "Go on" } };
+    opening(&format!("0; url={to}"), &link)
+}
+
+fn opening(refresh: &str, content: &maud::Markup) -> Response {
     let page = maud::html! {
         (maud::DOCTYPE)
         html lang="en" {
-            head { meta charset="utf-8"; meta http-equiv="refresh" content="0"; title { "Slipway" } }
-            body { p { "Opening the page…" } }
+            head { meta charset="utf-8"; meta http-equiv="refresh" content=(refresh); title { "Slipway" } }
+            body { p { (content) } }
         }
     };
     axum::response::Html(page.into_string()).into_response()

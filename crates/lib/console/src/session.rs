@@ -14,29 +14,35 @@ const NAME: &str = "__Host-slipway";
 
 /// The token of the request's cookie, if it has one.
 pub(crate) fn token_of(headers: &HeaderMap) -> Option<TokenSecret> {
+    Some(TokenSecret::new(value_of(headers, NAME)?.to_owned()))
+}
+
+/// The value of the request's cookie of this name.
+pub(crate) fn value_of<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     let cookies = headers.get_all(COOKIE).iter();
     let mut pairs = cookies
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='));
-    let (_, token) = pairs.find(|(name, _)| *name == NAME)?;
-    Some(TokenSecret::new(token.to_owned()))
+    let (_, value) = pairs.find(|(name, _)| *name == wanted)?;
+    Some(value)
 }
 
 /// The cookie that begins a session.
 ///
 /// Strict: no other site can send a request with it, not even by a link. `guard` has the detour for links.
 pub(crate) fn begin(token: &TokenSecret) -> HeaderValue {
-    cookie(token.expose(), SESSION_SECONDS)
+    cookie(NAME, token.expose(), "Strict", SESSION_SECONDS)
 }
 
 /// The cookie that ends it.
 pub(crate) fn end() -> HeaderValue {
-    cookie("", 0)
+    cookie(NAME, "", "Strict", 0)
 }
 
-fn cookie(value: &str, seconds: u32) -> HeaderValue {
-    let text = format!("{NAME}={value}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={seconds}");
+/// A cookie that no script reads.
+pub(crate) fn cookie(name: &str, value: &str, same_site: &str, seconds: u32) -> HeaderValue {
+    let text = format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite={same_site}; Max-Age={seconds}");
     let mut header = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
     header.set_sensitive(true);
     header

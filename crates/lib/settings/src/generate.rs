@@ -40,13 +40,26 @@ fn env_file(head: &str, set: impl Fn(&Variable) -> Option<&'static str>) -> Stri
             comment(&mut text, &facts(variable));
             let name = variable.name;
             let line = match set(variable) {
-                Some(value) => format!("{name}={value}\n"),
-                None => format!("# {name}={}\n", variable.default.unwrap_or(variable.example())),
+                Some(value) => format!("{name}={}\n", quoted(value)),
+                None => format!(
+                    "# {name}={}\n",
+                    quoted(variable.default.unwrap_or(variable.example()))
+                ),
             };
             text.push_str(&line);
         }
     }
     text
+}
+
+/// A value as these files take it.
+fn quoted(value: &str) -> String {
+    let is_plain = |c: char| !c.is_whitespace() && !"'\"\\#$`;<>".contains(c);
+    if value.chars().all(is_plain) {
+        value.to_owned()
+    } else {
+        format!("'{value}'")
+    }
 }
 
 /// The groups under their headings.

@@ -43,12 +43,12 @@ pub use process::{AgentSettings, ApiSettings, LocalSettings, MigrateSettings, Wo
 pub use secrecy::{ExposeSecret, SecretString};
 pub use sections::{
     AdminSettings, AgentSection, ApiSection, AppSettings, DatabaseSettings, LogSettings, MailPassword,
-    MailSettings, MessageSettings, MetricsSettings, OtelSettings, PlaneSection, RedisSettings, RedisTls,
-    SentrySettings,
+    MailSettings, MessageSettings, MetricsSettings, OidcSettings, OtelSettings, PlaneSection, RedisSettings,
+    RedisTls, SentrySettings,
 };
 pub use source::{Origin, SettingsSource};
 pub use values::{
-    AgentBootLoader, AgentRunner, AppEnv, DatabaseHost, LogFormat, Networks, OtlpHeaders, RedisServer,
-    SecretKey, SmtpTls, SslMode, TrustedProxies, is_address,
+    AgentBootLoader, AgentRunner, AppEnv, DatabaseHost, LogFormat, Networks, OidcDomains, OidcRole,
+    OidcRoles, OtlpHeaders, RedisServer, SecretKey, SmtpTls, SslMode, TrustedProxies, is_address,
 };
 pub use variable::{Process, Variable};

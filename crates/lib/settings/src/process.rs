@@ -3,7 +3,7 @@
 use crate::reader::SectionReader;
 use crate::{
     AdminSettings, AgentSection, ApiSection, AppSettings, DatabaseSettings, LogSettings, MailPassword,
-    MailSettings, MessageSettings, MetricsSettings, OtelSettings, PlaneSection, RedisSettings,
+    MailSettings, MessageSettings, MetricsSettings, OidcSettings, OtelSettings, PlaneSection, RedisSettings,
     SentrySettings, SettingsErrors, SettingsSource,
 };
 
@@ -33,7 +33,7 @@ macro_rules! process {
 
 process! {
     /// Everything that `slipway-api serve` reads.
-    struct ApiSettings where require_two_listeners(api, metrics) {
+    struct ApiSettings where check_api(app, api, metrics, oidc) {
         app: AppSettings,
         admin: AdminSettings,
         api: ApiSection,
@@ -41,6 +41,7 @@ process! {
         redis: Option<RedisSettings>,
         messages: MessageSettings,
         mail: MailSettings,
+        oidc: OidcSettings,
         metrics: MetricsSettings,
         log: LogSettings,
         otel: OtelSettings,
@@ -106,6 +107,24 @@ fn require_account(
             "set SMTP_USER, or remove it",
         ),
         _ => {}
+    }
+}
+
+fn check_api(
+    reader: &mut SectionReader<'_>,
+    app: Option<&AppSettings>,
+    api: Option<&ApiSection>,
+    metrics: Option<&MetricsSettings>,
+    oidc: Option<&OidcSettings>,
+) {
+    require_two_listeners(reader, api, metrics);
+    if let (Some(app), Some(oidc)) = (app, oidc)
+        && oidc.issuer.is_some()
+        && app.public_url.is_none()
+    {
+        let problem = "needs an address to which browsers come back";
+        let cure = "set PUBLIC_URL to the address at which people reach the control plane";
+        reader.fail("OIDC_ISSUER", problem, cure);
     }
 }
 

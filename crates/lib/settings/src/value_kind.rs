@@ -6,8 +6,8 @@ use url::Url;
 
 use crate::error::InvalidValue;
 use crate::values::{
-    Fields, Networks, Nodes, OtlpHeaders, SecretKey, TrustedProxies, is_label, is_mailbox, is_name,
-    is_plain_path, parse_database_url, parse_redis_url,
+    Fields, Networks, Nodes, OidcDomains, OidcRoles, OtlpHeaders, SecretKey, TrustedProxies, is_label,
+    is_mailbox, is_name, is_plain_path, parse_database_url, parse_redis_url,
 };
 
 /// What values a variable takes.
@@ -40,6 +40,10 @@ pub(crate) enum ValueKind {
     LogLevels,
     SentryDsn,
     Headers,
+    /// Words separated by blanks.
+    Words,
+    OidcRoles,
+    OidcDomains,
     HexKey,
     HexKeys,
     Token,
@@ -70,6 +74,9 @@ impl ValueKind {
             Self::LogLevels => "info, or info,target=level",
             Self::SentryDsn => "https://key@host/project",
             Self::Headers => "name=value, separated by commas",
+            Self::Words => "words of letters, digits and signs, separated by blanks",
+            Self::OidcRoles => "role=group or role@environment=group, separated by `;`",
+            Self::OidcDomains => "domains, separated by commas",
             Self::HexKey => "64 hex digits or more, an even number",
             Self::HexKeys => "keys of 64 hex digits or more, separated by commas",
             Self::Token => "slw_ and 64 hex digits",
@@ -141,6 +148,17 @@ impl ValueKind {
             Self::LogLevels => check_levels(value),
             Self::SentryDsn => check_dsn(value),
             Self::Headers => OtlpHeaders::parse(value).map(drop),
+            Self::Words
+                if value.split_ascii_whitespace().all(|word| {
+                    word.bytes()
+                        .all(|b| b.is_ascii_graphic() && !b"\"\\".contains(&b))
+                }) =>
+            {
+                Ok(())
+            }
+            Self::Words => Err(self.wrong("is not made of words", "give")),
+            Self::OidcRoles => OidcRoles::parse(value).map(drop),
+            Self::OidcDomains => OidcDomains::parse(value).map(drop),
             Self::HexKey => SecretKey::parse(value).map(drop),
             Self::Token => check_token(value),
             Self::Text | Self::OneOf(_) | Self::DatabaseUrl | Self::RedisUrl | Self::HexKeys => Ok(()),

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use slipway_settings::{ApiSettings, SettingsSource, WorkerSettings, generate};
+use slipway_settings::{ApiSettings, Process, SettingsSource, WorkerSettings, describe, generate, registry};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
@@ -54,6 +54,32 @@ fn the_example_starts_api_and_worker() {
     ApiSettings::from_source(&source).unwrap();
     WorkerSettings::from_source(&source).unwrap();
     assert_eq!(source.warnings(), &[] as &[String]);
+}
+
+#[test]
+fn each_line_of_the_example_is_read_as_it_stands() {
+    let file = generate::env_example();
+    let lines = file.lines().filter_map(|line| line.strip_prefix("# "));
+    let is_setting = |line: &&str| {
+        let name = line.split_once('=').map(|(name, _)| name);
+        name.is_some_and(|name| registry::find(name).is_some())
+    };
+    let mut seen = 0;
+    for line in lines.filter(is_setting) {
+        seen += 1;
+        let (name, _) = line.split_once('=').unwrap();
+        let source = load(line, &[]);
+        let variable = registry::find(name).unwrap();
+        let expected = variable.default.unwrap_or(variable.example());
+        let shown = describe(Process::Api, &source)
+            + &describe(Process::Worker, &source)
+            + &describe(Process::Agent, &source);
+        assert!(
+            variable.secret || expected.is_empty() || shown.contains(expected),
+            "{line}"
+        );
+    }
+    assert!(seen > 40, "{seen}");
 }
 
 #[test]

@@ -305,6 +305,9 @@ pub enum StoreError {
     /// The parent token was revoked or has expired meanwhile.
     #[error("the token that asks for another is no longer good")]
     TokenEnded,
+    /// This very sign-in made a session before.
+    #[error("this sign-in was used before; begin another")]
+    SignInUsed,
     /// No more destinations fit.
     #[error(
         "there are {most} destinations, and there may be no more; delete one: slipway destination delete NAME"

@@ -52,7 +52,7 @@ use slipway_settings::DatabaseSettings;
 use sqlx::PgPool;
 use tracing::instrument;
 
-pub use access::{AuthenticatedPrincipal, Caller, NewToken, TokenHash, TokenOwner, TokensOf};
+pub use access::{AuthenticatedPrincipal, Caller, NewToken, SignIn, TokenHash, TokenOwner, TokensOf};
 pub use agent::{Assigned, RecordedObservation};
 pub use audit::{AuditKey, EventAuthor, EventSearch, EventsOf};
 pub use commits::watch_commits;

@@ -10,6 +10,7 @@ mod collector;
 mod database;
 mod fleet;
 mod net;
+pub mod oidc;
 mod redis;
 mod wait;
 

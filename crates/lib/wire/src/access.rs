@@ -37,6 +37,12 @@ impl TokenSecret {
     }
 }
 
+impl From<String> for TokenSecret {
+    fn from(secret: String) -> Self {
+        Self(secret)
+    }
+}
+
 impl fmt::Debug for TokenSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenSecret(redacted)")

@@ -6,6 +6,7 @@
 //! | [`route`] | every path, once |
 //! | [`problem`] | errors: RFC 9457 problem documents and their stable types |
 //! | [`access`] | login, principals and tokens |
+//! | [`oidc`] | sign-in through a provider |
 //! | [`fleet`] | environments and hosts |
 //! | [`standing`] | how hosts stand, counted and the worst first |
 //! | [`release`] | releases |
@@ -33,6 +34,7 @@ pub mod kept;
 pub mod limits;
 pub mod message;
 pub mod monitoring;
+pub mod oidc;
 pub mod output;
 pub mod page;
 pub mod plan;

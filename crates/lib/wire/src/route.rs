@@ -7,6 +7,10 @@
 pub const PREFIX: &str = "/api/v1";
 /// `POST` (`LoginRequest`, `TokenCreated`): the admin's password for a token.
 pub const LOGIN: &str = "/api/v1/login";
+/// `GET` (`OidcOffer`), `POST` (`{}`, `OidcBegun`): sign-in through a provider.
+pub const OIDC: &str = "/api/v1/login/oidc";
+/// `POST` (`FinishOidc`, `TokenCreated`): the end of such a sign-in.
+pub const OIDC_FINISH: &str = "/api/v1/login/oidc/finish";
 /// `GET` (`Whoami`): who the token is.
 pub const WHOAMI: &str = "/api/v1/whoami";
 /// `GET` (`Page<Principal>`), `POST` (`CreatePrincipal`, `Principal`).

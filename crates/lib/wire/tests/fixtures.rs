@@ -29,6 +29,7 @@ use slipway_wire::message::{
     CreateDestination, Delivery, DeliveryQuery, DestinationCreated, Replayed, UpdateDestination,
 };
 use slipway_wire::monitoring::{Health, Status};
+use slipway_wire::oidc::{FinishOidc, OidcBegun, OidcOffer};
 use slipway_wire::output::{Output, OutputKnown, OutputPiece, OutputQuery};
 use slipway_wire::page::{EnvironmentPageQuery, Page, PageQuery, RolloutPageQuery, TokenPageQuery};
 use slipway_wire::plan::{ReleaseHostPlans, RolloutHostPlans};
@@ -55,7 +56,7 @@ const FIXTURES: [Fixture; 2] = [
 ];
 
 /// What people send: an unknown field is a typing error.
-const SENT: [(&str, FixtureReader); 32] = [
+const SENT: [(&str, FixtureReader); 33] = [
     ("AdoptHost", reader::<AdoptHost>),
     ("CreateCommand", reader::<CreateCommand>),
     ("CreateDestination", reader::<CreateDestination>),
@@ -72,6 +73,7 @@ const SENT: [(&str, FixtureReader); 32] = [
     ("DraftPage", reader::<DraftPage>),
     ("EnvironmentPageQuery", reader::<EnvironmentPageQuery>),
     ("EventQuery", reader::<EventQuery>),
+    ("FinishOidc", reader::<FinishOidc>),
     ("FleetHostsQuery", reader::<FleetHostsQuery>),
     ("HostQuery", reader::<EnvironmentPageQuery>),
     ("KeepRelease", reader::<KeepRelease>),
@@ -91,7 +93,7 @@ const SENT: [(&str, FixtureReader); 32] = [
 ];
 
 /// What is stored or received: an unknown field is a newer program's.
-const RECEIVED: [(&str, FixtureReader); 49] = [
+const RECEIVED: [(&str, FixtureReader); 51] = [
     ("Assignment", reader::<Assignment>),
     ("AttemptReport", reader::<AttemptReport>),
     ("AuditReport", reader::<AuditReport>),
@@ -114,6 +116,8 @@ const RECEIVED: [(&str, FixtureReader); 49] = [
     ("KeptRelease", reader::<KeptRelease>),
     ("NewEvent", reader::<NewEvent>),
     ("Observation", reader::<Observation>),
+    ("OidcBegun", reader::<OidcBegun>),
+    ("OidcOffer", reader::<OidcOffer>),
     ("Output", reader::<Output>),
     ("OutputKnown", reader::<OutputKnown>),
     ("OutputPiece", reader::<OutputPiece>),

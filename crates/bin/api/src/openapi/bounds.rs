@@ -8,7 +8,7 @@ use slipway_domain::strategy::{MAX_GROUPS, MAX_RETRIES, MAX_SECONDS};
 use slipway_release::manifest::MAX_BYTES;
 use slipway_release::signature::MAX_SIGNATURE_BYTES;
 use slipway_release::signed::MAX_SIGNATURES;
-use slipway_wire::limits::{LABEL_CHARS, MESSAGE_CHARS};
+use slipway_wire::limits::{LABEL_CHARS, MESSAGE_CHARS, OIDC_CHARS};
 use slipway_wire::message::{MAX_RECIPIENT_CHARS, MAX_RECIPIENTS, MAX_ROOM_CHARS};
 use slipway_wire::output::{MAX_JOB_CHARS, MAX_PIECE_TEXT, MAX_SEARCH_CHARS};
 use slipway_wire::page::MAX_LIMIT;
@@ -61,6 +61,11 @@ const BOUNDS: &[(&str, &str, Bound)] = &[
     ("CreateToken", "label", Chars(LABEL_CHARS)),
     ("CreateToken", "expires_in_days", Range(1, MAX_DAYS)),
     ("LoginRequest", "label", Chars(LABEL_CHARS)),
+    ("FinishOidc", "attempt", Chars(OIDC_CHARS)),
+    ("FinishOidc", "state", Chars(OIDC_CHARS)),
+    ("FinishOidc", "code", Chars(OIDC_CHARS)),
+    ("FinishOidc", "iss", Chars(OIDC_CHARS)),
+    ("FinishOidc", "label", Chars(LABEL_CHARS)),
     ("Strategy", "bake_seconds", Range(0, MAX_SECONDS)),
     ("Strategy", "retries", Range(0, MAX_RETRIES)),
     // More would never fit between the interval and the limit.

@@ -13,6 +13,7 @@ mod hosts;
 mod kept;
 mod login;
 pub(crate) mod monitoring;
+mod oidc;
 mod output;
 mod plans;
 mod preflight;
@@ -48,6 +49,7 @@ pub(crate) type Created<T> = Result<(StatusCode, Json<T>)>;
 pub fn endpoints() -> Vec<Endpoint> {
     let all = [
         login::endpoints(),
+        oidc::endpoints(),
         principals::endpoints(),
         tokens::endpoints(),
         environments::endpoints(),

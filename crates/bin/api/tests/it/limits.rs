@@ -73,6 +73,8 @@ impl World {
             | (
                 _,
                 route::LOGIN
+                | route::OIDC
+                | route::OIDC_FINISH
                 | route::WHOAMI
                 | route::TOKENS
                 | route::TOKEN

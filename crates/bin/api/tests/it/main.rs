@@ -15,6 +15,7 @@ mod fleet;
 mod hands;
 mod http;
 mod limits;
+mod oidc;
 mod once;
 mod order;
 mod output;

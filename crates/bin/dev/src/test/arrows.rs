@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 /// Direct arrows. A crate may also use everything that its arrows lead to: a user of the store may use the
 /// domain.
-const ARROWS: [(&str, &[&str]); 26] = [
+const ARROWS: [(&str, &[&str]); 27] = [
     ("slipway-text", &[]),
     ("slipway-domain", &["slipway-text"]),
     ("slipway-durable", &[]),
@@ -27,6 +27,8 @@ const ARROWS: [(&str, &[&str]); 26] = [
     ("slipway-webhook", &[]),
     // Its pages ask the API's own router, so they need nothing of the store.
     ("slipway-console", &["slipway-text", "slipway-wire"]),
+    // It gives nobody rights, so it knows nothing of roles.
+    ("slipway-oidc", &["slipway-text"]),
     ("slipway-client", &["slipway-webhook", "slipway-wire"]),
     ("slipway-verify", &["slipway-client"]),
     // The outbox is the store's.
@@ -54,6 +56,7 @@ const ARROWS: [(&str, &[&str]); 26] = [
         "slipway-api",
         &[
             "slipway-console",
+            "slipway-oidc",
             "slipway-release",
             "slipway-store",
             "slipway-wake",

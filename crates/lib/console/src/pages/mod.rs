@@ -9,6 +9,7 @@ mod environment;
 mod fleet;
 mod host;
 mod hosts;
+mod oidc;
 mod output;
 mod plan;
 mod preflight;
@@ -81,6 +82,7 @@ pub(crate) fn router(console: Arc<Console>) -> Router {
         .route("/sessions", get(sessions::show))
         .route("/sessions/{id}", post(sessions::end))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
+        .route("/sign-in/oidc", get(oidc::come_back).post(oidc::begin))
         .route("/sign-out", post(sign_in::sign_out))
         .method_not_allowed_fallback(lead_up)
         .with_state(Arc::clone(&console));

@@ -22,7 +22,7 @@ pub(super) async fn show(ui: Ui) -> Reply {
     let content = html! {
         p.crumbs { a href="/access" { "Access" } }
         h1 { "Sessions" }
-        p { "A session ends after 12 hours, after an hour without a request, and with the token that it was made with." }
+        p { "A session ends after 12 hours at the latest, after an hour without a request, and with the token that it was made with." }
         (table::of(["Browser", "Whose", "Began", "Used", "Ends", "Do"], open.iter().map(|token| row(&ui, token))))
     };
     Ok(ui.page("Sessions", &content))

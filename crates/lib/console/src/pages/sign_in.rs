@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use http::StatusCode;
 use http::header::{SET_COOKIE, USER_AGENT};
+use http::{HeaderMap, StatusCode};
 use maud::html;
 use slipway_domain::{PrincipalName, TokenLimits};
 use slipway_wire::access::{CreateToken, LoginRequest, TOKEN_PREFIX, TokenCreated, TokenSecret, Whoami};
+use slipway_wire::oidc::OidcOffer;
 use slipway_wire::problem::{self, Problem};
 use slipway_wire::route;
 
+use super::oidc;
 use crate::api::{Answer, Api, PageRequest, Refused, plain};
 use crate::form::{self, Fields, Sent};
 use crate::ui::Reply;
@@ -21,22 +23,31 @@ use crate::{Console, layout, session};
 const LABEL: &str = "console";
 
 /// The form.
-pub(super) async fn show(query: Fields) -> Response {
-    page(local(query.text("next")), query.is_on("ended"), None)
+pub(super) async fn show(State(console): State<Arc<Console>>, query: Fields, request: Request) -> Response {
+    let api = Api::new(
+        console.api.clone(),
+        None,
+        PageRequest(request.extensions().clone()),
+    );
+    page(&api, local(query.text("next")), query.is_on("ended"), None).await
 }
 
-fn page(next: &str, ended: bool, refused: Option<&Problem>) -> Response {
+/// All ways to sign in. While the API cannot say whether there is a provider, there is none.
+pub(super) async fn page(api: &Api, next: &str, ended: bool, refused: Option<&Problem>) -> Response {
+    let offer = api.get::<OidcOffer>(route::OIDC).await;
+    let issuer = offer.ok().and_then(|offer| offer.issuer);
     let content = html! {
         section.sign-in {
             h1 { "Sign in" }
             @if ended && refused.is_none() { p.alert role="status" { "The session is over. Sign in to go on." } }
             (layout::alert(refused))
+            @if let Some(issuer) = &issuer { (oidc::form(next, issuer)) }
             form method="post" action="/sign-in" {
                 input type="hidden" name="next" value=(next);
                 (form::account("token"))
-                label { "Token" input type="password" name="token" autocomplete="current-password" placeholder="slw_…" autofocus; }
+                label { "Token" input type="password" name="token" autocomplete="current-password" placeholder="slw_…" autofocus[issuer.is_none()]; }
                 p.faint { "Your token of " code { "slipway token create" } " or of an administrator. The page keeps a token of its own, which ends after 12 hours, and after an hour without a request." }
-                button.primary { "Sign in" }
+                button.primary[issuer.is_none()] { "Sign in" }
             }
             details {
                 summary { "With a name and a password" }
@@ -58,11 +69,7 @@ pub(super) async fn sign_in(State(console): State<Arc<Console>>, request: Reques
     let fields = form::read(body).await?;
     let next = local(fields.text("next"));
     let api = Api::new(console.api.clone(), None, PageRequest(parts.extensions.clone()));
-    let browser = parts
-        .headers
-        .get(USER_AGENT)
-        .and_then(|value| value.to_str().ok());
-    match begin(&api, &fields, &label(browser)).await {
+    match begin(&api, &fields, &label(&parts.headers)).await {
         Ok(made) => {
             let mut response = Redirect::to(next).into_response();
             response
@@ -70,7 +77,7 @@ pub(super) async fn sign_in(State(console): State<Arc<Console>>, request: Reques
                 .append(SET_COOKIE, session::begin(&made.token));
             Ok(response)
         }
-        Err(refused) => Ok(page(next, false, Some(&refused))),
+        Err(refused) => Ok(page(&api, next, false, Some(&refused)).await),
     }
 }
 
@@ -110,7 +117,7 @@ async fn begin(api: &Api, fields: &Fields, label: &str) -> Answer<TokenCreated> 
     api.post(route::TOKENS, &wish, None).await
 }
 
-fn wrong(detail: impl Into<String>) -> Refused {
+pub(super) fn wrong(detail: impl Into<String>) -> Refused {
     plain(problem::kind::UNAUTHENTICATED, StatusCode::UNAUTHORIZED, detail)
 }
 
@@ -126,15 +133,19 @@ pub(super) async fn sign_out(Sent { ui, .. }: Sent) -> Reply {
 
 /// A path of this very site, or the first page. The pages' own links have nothing but visible ASCII, and other characters
 /// may be none that a header can have.
-fn local(next: &str) -> &str {
+pub(super) fn local(next: &str) -> &str {
     let is_visible = next.bytes().all(|byte| byte.is_ascii_graphic());
     let is_path = next.starts_with('/') && !next.starts_with("//") && !next.contains('\\');
     if is_path && is_visible { next } else { "/" }
 }
 
 /// What the session is called in the list: the browser and its system, in two words.
-fn label(agent: Option<&str>) -> String {
-    let agent = agent.unwrap_or_default();
+pub(super) fn label(headers: &HeaderMap) -> String {
+    let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+    label_of(agent.unwrap_or_default())
+}
+
+fn label_of(agent: &str) -> String {
     let first = |names: &[&'static str]| names.iter().find(|name| agent.contains(**name)).copied();
     // Most browsers say that they are others too, so the order counts.
     let browser = first(&["Edg", "OPR", "Firefox", "Chrome", "Safari", "curl"]);
@@ -171,11 +182,11 @@ mod tests {
     #[test]
     fn a_session_is_named_after_its_browser() {
         let chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/131.0.0.0 Safari/537.36";
-        assert_eq!(label(Some(chrome)), "console: Chrome on Linux");
+        assert_eq!(label_of(chrome), "console: Chrome on Linux");
         let phone = "Mozilla/5.0 (Linux; Android 15; Mobile; rv:133.0) Gecko/133.0 Firefox/133.0";
-        assert_eq!(label(Some(phone)), "console: Firefox on Android");
+        assert_eq!(label_of(phone), "console: Firefox on Android");
         // Nothing of what a browser says is taken over.
-        assert_eq!(label(Some("<b>\u{1b}[31m")), "console");
-        assert_eq!(label(None), "console");
+        assert_eq!(label_of("<b>\u{1b}[31m"), "console");
+        assert_eq!(label_of(""), "console");
     }
 }

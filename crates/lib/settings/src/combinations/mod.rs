@@ -1,5 +1,6 @@
 //! The sections, each with what can only be said of several of its variables together.
 
+mod oidc;
 mod redis;
 
 use std::net::IpAddr;
@@ -10,13 +11,14 @@ use crate::error::SettingsErrors;
 use crate::reader::{Section, SectionReader};
 use crate::sections::{
     APP_ENV, AdminSettings, AgentSection, ApiSection, AppSettings, DatabaseSettings, LogSettings,
-    MailPassword, MailSettings, MessageSettings, MetricsSettings, OtelSettings, PlaneSection, RedisParts,
-    RedisSettings, SentrySettings,
+    MailPassword, MailSettings, MessageSettings, MetricsSettings, OidcSettings, OtelSettings, PlaneSection,
+    RedisParts, RedisSettings, SentrySettings,
 };
 use crate::source::SettingsSource;
 use crate::values::SslMode;
 use crate::variable::VariableGroup;
 
+use oidc::check_oidc;
 use redis::check_redis;
 
 macro_rules! sections {
@@ -53,6 +55,7 @@ sections! {
     MessageSettings: MessageSettings = MessageSettings;
     MailSettings: MailSettings = MailSettings, check_mail;
     MailPassword: MailPassword = MailPassword;
+    OidcSettings: OidcSettings = OidcSettings, check_oidc;
     MetricsSettings: MetricsSettings = MetricsSettings;
     LogSettings: LogSettings = LogSettings;
     OtelSettings: OtelSettings = OtelSettings, check_otel;

@@ -4,6 +4,7 @@ mod agent;
 mod control_plane;
 mod database;
 mod messages;
+mod oidc;
 mod redis;
 mod telemetry;
 
@@ -11,6 +12,7 @@ pub use agent::{AgentSection, PlaneSection};
 pub use control_plane::{AdminSettings, ApiSection, AppSettings};
 pub use database::DatabaseSettings;
 pub use messages::{MailPassword, MailSettings, MessageSettings};
+pub use oidc::OidcSettings;
 pub use redis::{RedisSettings, RedisTls};
 pub use telemetry::{LogSettings, MetricsSettings, OtelSettings, SentrySettings};
 

@@ -4,6 +4,7 @@ mod database_url;
 mod headers;
 mod lists;
 mod names;
+mod oidc;
 mod redis_url;
 mod secret_key;
 mod words;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 pub use database_url::DatabaseHost;
 pub use headers::OtlpHeaders;
 pub use lists::{Networks, TrustedProxies};
+pub use oidc::{OidcDomains, OidcRole, OidcRoles};
 pub use redis_url::RedisServer;
 pub use secret_key::SecretKey;
 pub use words::{AgentBootLoader, AgentRunner, AppEnv, LogFormat, SmtpTls, SslMode};
@@ -38,7 +40,15 @@ macro_rules! deserialize_as_parsed {
     )*};
 }
 
-deserialize_as_parsed!(Networks, Nodes, OtlpHeaders, SecretKey, TrustedProxies);
+deserialize_as_parsed!(
+    Networks,
+    Nodes,
+    OidcDomains,
+    OidcRoles,
+    OtlpHeaders,
+    SecretKey,
+    TrustedProxies
+);
 
 /// Percent-decodes a part of a URL, where `+` is a plus; `None` when an escape is incomplete or the result is not UTF-8.
 fn percent_decode(text: &str) -> Option<String> {

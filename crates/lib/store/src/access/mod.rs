@@ -2,9 +2,11 @@
 
 mod principals;
 mod revoke;
+mod sign_in;
 mod subjects;
 mod tokens;
 
 pub(crate) use revoke::revoke_host_tokens;
+pub use sign_in::SignIn;
 pub(crate) use tokens::insert_host_token;
 pub use tokens::{AuthenticatedPrincipal, Caller, NewToken, TokenHash, TokenOwner, TokensOf};

@@ -151,7 +151,7 @@ pub(crate) async fn insert_host_token(
 }
 
 /// Stores a token within a transaction; the event is the caller's.
-async fn insert_token(
+pub(super) async fn insert_token(
     tx: &mut PgConnection,
     new: &NewToken,
     by: &EventAuthor<'_>,
@@ -260,11 +260,14 @@ impl Store {
     pub async fn authenticate(&self, hash: &TokenHash, key: &AuditKey) -> Result<Option<Caller>, StoreError> {
         bounded(async {
             let mut connection = self.pool.acquire().await?;
-            let found = find(&mut connection, hash).await?;
-            if let Some(Caller::Principal(principal)) = &found {
-                caller::prove(&mut connection, key, principal, hash).await?;
+            // Between the two looks a sign-in may have given the person another role.
+            for _ in 0..2 {
+                match find_proved(&mut connection, hash, key).await {
+                    Err(StoreError::Tampered(_)) => {}
+                    found => return found,
+                }
             }
-            Ok(found)
+            find_proved(&mut connection, hash, key).await
         })
         .await
     }
@@ -385,6 +388,18 @@ impl Store {
     }
 }
 
+async fn find_proved(
+    connection: &mut PgConnection,
+    hash: &TokenHash,
+    key: &AuditKey,
+) -> Result<Option<Caller>, StoreError> {
+    let found = find(connection, hash).await?;
+    if let Some(Caller::Principal(principal)) = &found {
+        caller::prove(connection, key, principal, hash).await?;
+    }
+    Ok(found)
+}
+
 async fn find(connection: &mut PgConnection, hash: &TokenHash) -> Result<Option<Caller>, StoreError> {
     let row = sqlx::query!(
         r#"WITH t AS (
@@ -433,7 +448,7 @@ async fn find(connection: &mut PgConnection, hash: &TokenHash) -> Result<Option<
 }
 
 /// The event of a new token, with the digest of whose it is.
-async fn token_event(
+pub(super) async fn token_event(
     tx: &mut PgConnection,
     by: &EventAuthor<'_>,
     token: &Token,

@@ -5,8 +5,8 @@ use slipway_domain::{EnvironmentRoles, TokenLimits};
 use sqlx::PgConnection;
 
 use super::AuditKey;
+use super::access::AccessRecord;
 use super::digests::{PrincipalRow, TokenRow};
-use super::gate::AccessRecord;
 use super::read::EventRow;
 use super::sealed;
 use crate::{AuthenticatedPrincipal, StoreError, TokenHash};
@@ -21,7 +21,7 @@ pub(crate) async fn prove(
     hash: &TokenHash,
 ) -> Result<(), StoreError> {
     let (token, name, role) = (found.token, found.name.as_str(), found.role.as_str());
-    let causes = AccessRecord::causes_of_principal(name, role)
+    let causes = AccessRecord::causes_of_principal(name)
         .into_iter()
         .chain(AccessRecord::causes_of_token(token.as_uuid(), name));
     let (kinds, causes): (Vec<&str>, Vec<String>) = causes.unzip();

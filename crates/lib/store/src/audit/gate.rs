@@ -16,7 +16,8 @@ use sqlx::PgConnection;
 use tracing::warn;
 use uuid::Uuid;
 
-use super::digests::{self, CommandRow, Decided, PrincipalRow, TokenRow, Tokens};
+use super::access::AccessRecord;
+use super::digests::{self, CommandRow, PrincipalRow, Tokens};
 use super::sealed::{self, CausePrefix, Sealed};
 use super::{AuditKey, kind, related};
 use crate::StoreError;
@@ -88,7 +89,7 @@ pub(crate) async fn principal(
 }
 
 /// The principal, with the role that it was given. One that was disabled must still be.
-pub(super) async fn role(
+pub(crate) async fn role(
     tx: &mut PgConnection,
     key: &AuditKey,
     id: PrincipalId,
@@ -112,65 +113,6 @@ async fn check_access(
     let causes: Vec<CausePrefix> = all.iter().flat_map(|access| access.causes.clone()).collect();
     let events = sealed::by_causes(tx, key, &causes).await?;
     all.iter().try_for_each(|access| access.check(&events))
-}
-
-/// A principal or a token, with the events that made it and that took it out of use.
-pub(super) struct AccessRecord {
-    what: String,
-    /// What the first event gave it.
-    granted: &'static str,
-    digest: Digest,
-    over: bool,
-    causes: [CausePrefix; 2],
-}
-
-impl AccessRecord {
-    pub(super) fn causes_of_principal(name: &str, role: &str) -> [CausePrefix; 2] {
-        [
-            (kind::PRINCIPAL_CREATED, format!("{name} is a new {role}")),
-            (kind::PRINCIPAL_DISABLED, format!("{name} ")),
-        ]
-    }
-
-    pub(super) fn causes_of_token(id: Uuid, owner: &str) -> [CausePrefix; 2] {
-        [
-            (kind::TOKEN_CREATED, format!("token {id} of {owner} (")),
-            (kind::TOKEN_REVOKED, format!("token {id}")),
-        ]
-    }
-
-    pub(super) fn principal(row: &PrincipalRow) -> Self {
-        let causes = Self::causes_of_principal(&row.name, &row.role);
-        Self::of(
-            format!("principal {}", row.name),
-            "the role",
-            &row.decided(),
-            causes,
-        )
-    }
-
-    pub(super) fn token(row: &TokenRow) -> Self {
-        let causes = Self::causes_of_token(row.id, &row.owner);
-        Self::of(format!("token {}", row.id), "the owner", &row.decided(), causes)
-    }
-
-    fn of(what: String, granted: &'static str, now: &Decided, causes: [CausePrefix; 2]) -> Self {
-        Self {
-            what,
-            granted,
-            digest: now.digest,
-            over: now.over,
-            causes,
-        }
-    }
-
-    /// Fails unless it was given so, and is out of use if an event says so.
-    pub(super) fn check(&self, events: &[Sealed]) -> Result<(), StoreError> {
-        let [made, ended] = &self.causes;
-        let what = format!("{} of {}", self.granted, self.what);
-        compare(&what, sealed::newest(events, made), self.digest)?;
-        still_over(&self.what, sealed::newest(events, ended), self.over)
-    }
 }
 
 /// The rollout's plan. Fails unless it equals the plan that was started.
@@ -455,7 +397,7 @@ async fn commands(tx: &mut PgConnection, id: RolloutId) -> Result<Vec<RecordedCo
 }
 
 /// Fails when an event took something out of use that is in use.
-fn still_over(what: &str, end: Option<&Sealed>, is_over: bool) -> Result<(), StoreError> {
+pub(super) fn still_over(what: &str, end: Option<&Sealed>, is_over: bool) -> Result<(), StoreError> {
     match end {
         Some(end) if !is_over => Err(StoreError::Tampered(format!(
             "{what} was taken out of use by event {}, and is not any more",
@@ -467,17 +409,18 @@ fn still_over(what: &str, end: Option<&Sealed>, is_over: bool) -> Result<(), Sto
 
 /// Fails when there is no event at all, or one with another digest. One of a release before digests proves no more than
 /// that the row is real.
-fn compare(what: &str, event: Option<&Sealed>, now: Digest) -> Result<(), StoreError> {
+pub(super) fn compare(what: &str, event: Option<&Sealed>, now: Digest) -> Result<(), StoreError> {
     let Some(event) = event else {
         return Err(StoreError::Tampered(format!(
             "no event says how {what} came to be"
         )));
     };
     match event.event.digest() {
-        Some(digest) if digest != now => Err(StoreError::Tampered(format!(
-            "{what} is not what event {} decided",
-            event.number
-        ))),
+        Some(digest) if digest != now => Err(differs(what, event)),
         _ => Ok(()),
     }
+}
+
+pub(super) fn differs(what: &str, event: &Sealed) -> StoreError {
+    StoreError::Tampered(format!("{what} is not what event {} decided", event.number))
 }

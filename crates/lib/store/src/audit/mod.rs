@@ -3,6 +3,7 @@
 //! There is one chain for the whole control plane. To append, a transaction locks the head row as its last
 //! lock. So two writers can never wait for each other in a circle.
 
+mod access;
 mod append;
 pub(crate) mod caller;
 mod chain;

@@ -28,6 +28,7 @@ mod roles;
 mod rollouts;
 mod schema;
 mod sessions;
+mod sign_in;
 mod snapshot;
 mod standings;
 mod stories;

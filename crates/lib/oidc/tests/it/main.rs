@@ -1,0 +1,87 @@
+//! Sign-ins at a provider over real HTTP, which does what each test says.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails must fail its test")]
+
+mod provider;
+mod tokens;
+
+use std::time::Duration;
+
+use serde_json::Value;
+use slipway_oidc::{Attempt, Config, Limits, OidcError, Person, Provider};
+use slipway_testkit::oidc::{CLIENT_ID, CLIENT_SECRET, TestProvider};
+use url::Url;
+use url::form_urlencoded::parse;
+
+const LIMITS: Limits = Limits {
+    connect: Duration::from_millis(500),
+    total: Duration::from_millis(500),
+    bytes: 1024 * 1024,
+};
+
+fn attempt() -> Attempt {
+    Attempt {
+        state: "the state of this sign-in".to_owned(),
+        nonce: "the nonce of this sign-in".to_owned(),
+        verifier: "v".repeat(64),
+    }
+}
+
+fn client(provider: &TestProvider) -> Provider {
+    let config = Config {
+        issuer: Url::parse(provider.issuer()).unwrap(),
+        issuer_text: provider.issuer().to_owned(),
+        client_id: CLIENT_ID.to_owned(),
+        client_secret: CLIENT_SECRET.into(),
+        redirect: Url::parse("https://ship.example.org/sign-in/oidc").unwrap(),
+        scopes: vec!["profile".to_owned(), "email".to_owned()],
+        groups_claim: "groups".to_owned(),
+        ca_pem: None,
+        limits: LIMITS,
+    };
+    Provider::new(config).unwrap()
+}
+
+/// What the browser comes back with.
+struct Back {
+    code: String,
+    issuer: String,
+}
+
+async fn approved(client: &Provider, provider: &TestProvider) -> Back {
+    let address = client.address(&attempt()).await.unwrap();
+    let query = provider.approve(address.as_str());
+    let field = |name: &str| {
+        let mut pairs = parse(query.as_bytes());
+        pairs.find(|(field, _)| field == name).unwrap().1.into_owned()
+    };
+    assert_eq!(field("state"), attempt().state);
+    Back {
+        code: field("code"),
+        issuer: field("iss"),
+    }
+}
+
+async fn redeemed(client: &Provider, back: &Back) -> Result<Person, OidcError> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the test's provider has the machine's clock too"
+    )]
+    let now = chrono::Utc::now();
+    client
+        .person(&back.code, Some(&back.issuer), &attempt(), now)
+        .await
+}
+
+/// Signs in from the beginning to the end.
+async fn sign_in(client: &Provider, provider: &TestProvider) -> Result<Person, OidcError> {
+    let back = approved(client, provider).await;
+    redeemed(client, &back).await
+}
+
+/// The same with these claims.
+async fn sign_in_with(claims: Value) -> Result<Person, OidcError> {
+    let provider = TestProvider::start().await;
+    provider.claim(claims);
+    sign_in(&client(&provider), &provider).await
+}
