@@ -51,13 +51,15 @@ let
       label_value_length_limit = 4096;
     };
 
-  # What a control plane's workers say of rollouts and of other hosts. Alerts on it speak for those hosts, and keep back others.
+  # What a control plane's workers say of rollouts, messages and other hosts. Alerts on it speak for those hosts, and keep back
+  # others.
   ofFleet = concatStringsSep "|" [
     "slipway_rollouts"
     "slipway_rollout_.+"
     "slipway_host_(last_seen_timestamp_seconds|stuck|drift|drift_kind|out)"
     "slipway_fleet_.+"
     "slipway_audit_.+"
+    "slipway_deliver(y|ies)_.+"
   ];
   # No program chooses what an alert itself says, such as whether a rollout explains it. And of two series that differ in such
   # a label only, Prometheus would make one alert: it refuses the whole rule then, for all hosts.

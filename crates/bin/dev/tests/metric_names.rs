@@ -136,11 +136,12 @@ fn of_rules(asked: &mut Asked, file: &Path) {
 }
 
 /// What only workers of a control plane are believed; Prometheus drops it of all others (nix/monitoring/scrapes.nix).
-const OF_FLEET: [&str; 4] = [
+const OF_FLEET: [&str; 5] = [
     "slipway_rollout",
     "slipway_host_",
     "slipway_fleet_",
     "slipway_audit_",
+    "slipway_deliver",
 ];
 
 /// Any program of a stack may show a metric of any name. A rule that does not say whose it reads would take its word, and fire
