@@ -13,7 +13,7 @@ use crate::common::rig::checkout;
 /// Where pictures are written that docs/console.md shows.
 const PICTURES: &str = "docs/pictures";
 /// Every page, and the name of its picture.
-const PAGES: [(&str, &str); 15] = [
+const PAGES: [(&str, &str); 17] = [
     ("/", "fleet"),
     ("/environments/prod", "environment"),
     ("/environments/prod/preflight?release=2", "preflight"),
@@ -25,9 +25,11 @@ const PAGES: [(&str, &str); 15] = [
     ("/releases/2/start?environment=prod", "start"),
     ("/rollouts", "rollouts"),
     ("/rollouts/2", "rollout"),
+    ("/rollouts/2/output", "output"),
     ("/audit", "audit"),
     ("/access", "access"),
     ("/sessions", "sessions"),
+    ("/destinations", "destinations"),
     ("/nowhere", "nowhere"),
 ];
 /// Those that docs/console.md shows.
