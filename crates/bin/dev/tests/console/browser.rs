@@ -248,16 +248,26 @@ impl Browser {
     }
 
     pub(crate) async fn see_within(&self, text: &str, bound: Duration) {
+        self.until(bound, &format!("show {text:?}"), |shown| shown.contains(text))
+            .await;
+    }
+
+    /// Waits until the page shows this text no longer.
+    pub(crate) async fn see_no(&self, text: &str) {
+        self.until(BOUND, &format!("lose {text:?}"), |shown| {
+            !shown.is_empty() && !shown.contains(text)
+        })
+        .await;
+    }
+
+    async fn until(&self, bound: Duration, what: &str, is_there: impl Fn(&str) -> bool) {
         let begin = Instant::now();
         loop {
             let shown = self.text().await;
-            if shown.contains(text) {
+            if is_there(&shown) {
                 return;
             }
-            assert!(
-                begin.elapsed() < bound,
-                "the page does not show {text:?}: {shown}"
-            );
+            assert!(begin.elapsed() < bound, "the page does not {what}: {shown}");
             tokio::time::sleep(LOOK).await;
         }
     }
