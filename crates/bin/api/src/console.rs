@@ -1,13 +1,18 @@
 //! The API as the pages of the console use it: the same routes with the same guards, within the request of a page.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
+use http::Method;
 use slipway_console::Console;
 use slipway_console::api::PageRequest;
 use slipway_store::watch_commits;
+use slipway_wire::route;
+use tokio::sync::Semaphore;
 
 use crate::client_addr::ClientAddr;
 use crate::error::ResponseCause;
@@ -33,7 +38,11 @@ pub(crate) fn pages(app: &App, api: Router) -> Router {
         reason = "the edge: pages show ages, and decide nothing by them"
     )]
     let clock = chrono::Utc::now;
-    let api = api.layer(from_fn(within));
+    let connections = usize::try_from(app.store.most_connections()).unwrap_or(usize::MAX);
+    let room = Arc::new(Semaphore::new((connections / 2).clamp(1, Semaphore::MAX_PERMITS)));
+    let api = api
+        .layer(from_fn_with_state(room, in_turn))
+        .layer(from_fn(within));
     Console::new(
         api,
         Box::new(news),
@@ -42,6 +51,15 @@ pub(crate) fn pages(app: &App, api: Router) -> Router {
         app.phase.draining(),
     )
     .router()
+}
+
+/// Pages read with at most half of the connections. Hundreds of them load again with each event of a rollout, and hosts and
+/// people that wait for a connection would be refused meanwhile.
+async fn in_turn(State(room): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    // The check of the log takes long, and has a bound of its own.
+    let is_short = request.method() == Method::GET && request.uri().path() != route::AUDIT_VERIFY;
+    let _place = if is_short { room.acquire().await.ok() } else { None };
+    next.run(request).await
 }
 
 /// What the outer layers do for a request from outside: it is of the page's client and has the page's id.

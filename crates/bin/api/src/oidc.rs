@@ -273,15 +273,24 @@ fn slug(text: &str) -> String {
     slug.trim_end_matches('-').to_owned()
 }
 
-/// Who somebody is and why they have their roles, for the audit log.
-pub(crate) fn about(person: &Person, granted: &Granted) -> String {
+/// Who somebody is, for the audit log.
+fn who(person: &Person) -> String {
     let who = person.email.as_ref().or(person.username.as_ref());
     let who = who.map_or_else(String::new, |name| format!("{} of ", said(name)));
+    format!("{who}{}, subject {}", said(&person.issuer), said(&person.subject))
+}
+
+/// Who may not sign in, for the audit log.
+pub(crate) fn about_refused(person: &Person) -> String {
+    format!("{}, whom no group gives a role any more", who(person))
+}
+
+/// Who somebody is and why they have their roles, for the audit log.
+pub(crate) fn about(person: &Person, granted: &Granted) -> String {
     let groups: Vec<&str> = granted.groups.iter().map(String::as_str).collect();
     format!(
-        "{who}{}, subject {}, by {} {}",
-        said(&person.issuer),
-        said(&person.subject),
+        "{}, by {} {}",
+        who(person),
         if groups.len() == 1 {
             "the group"
         } else {

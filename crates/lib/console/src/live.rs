@@ -16,14 +16,14 @@ use slipway_domain::RolloutId;
 use slipway_wire::access::Whoami;
 use slipway_wire::audit;
 use slipway_wire::page::Page;
-use slipway_wire::rollout::Rollout;
-use slipway_wire::route;
+use slipway_wire::{problem, route};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::api::{Refused, escape};
+use crate::api::{Refused, escape, plain};
 use crate::form::Fields;
 use crate::places::Place;
+use crate::query::Query;
 use crate::ui::{Reply, Ui};
 
 /// The least time between two pieces of news of one rollout.
@@ -37,8 +37,15 @@ const LOOK: Duration = Duration::from_secs(20);
 pub(crate) async fn rollout(ui: Ui, Path(id): Path<String>, query: Fields) -> Reply {
     let number = |name| query.text(name).parse().unwrap_or(0);
     let (after, heard) = (number("after"), number("printed"));
-    let found: Rollout = ui.api.get(&route::fill(route::ROLLOUT, escape(&id))).await?;
-    let id = found.summary.id;
+    // Whichever number or id the page has. To read the rollout itself, with all its hosts, would cost a page each time.
+    let newest = Query::of(route::fill(route::ROLLOUT_EVENTS, escape(&id)))
+        .with("newest_first", true)
+        .with("limit", 1);
+    let newest: Page<audit::Event> = ui.api.get(&newest).await?;
+    let Some(id) = newest.items.first().and_then(|event| event.event.rollout) else {
+        let detail = "no event tells of this rollout";
+        return Err(plain(problem::kind::NOT_FOUND, StatusCode::NOT_FOUND, detail).into());
+    };
     let printed = Heard {
         news: (ui.console.printed)(id),
         number: heard,

@@ -289,6 +289,10 @@ impl Provider {
         if party.is_some_and(|party| party != self.config.client_id) {
             return Err(other("was made for another client (the authorized party, azp)"));
         }
+        // Everybody without a name would be one person.
+        if claims.subject().as_str().is_empty() {
+            return Err(other("names nobody: its subject (sub) is empty"));
+        }
         let before = claims.additional_claims().all.get("nbf");
         let before = before.and_then(serde_json::Value::as_i64);
         if before.is_some_and(|before| before > (now + SKEW).timestamp()) {

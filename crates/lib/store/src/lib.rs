@@ -91,6 +91,12 @@ impl Store {
         }
     }
 
+    /// The most connections that its pool opens.
+    #[must_use]
+    pub fn most_connections(&self) -> u32 {
+        self.pool.options().get_max_connections()
+    }
+
     /// A store on a pool that exists already.
     #[must_use]
     pub const fn from_pool(pool: PgPool) -> Self {

@@ -91,7 +91,7 @@ async fn answer(
     if items.is_empty() {
         if let EventsOf::Rollout(rollout) = search.of {
             // An unknown one is told, and not waited for.
-            app.store.get_rollout(rollout).await?;
+            app.store.require_rollout(rollout).await?;
         }
         if let Some(wait) = wait.duration() {
             let _place = app

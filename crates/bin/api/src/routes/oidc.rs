@@ -62,7 +62,7 @@ async fn begin(State(app): State<App>) -> Result<(StatusCode, Json<OidcBegun>)> 
 /// Finish a sign-in through the provider
 ///
 /// Makes a session of the person whom the provider names, with the roles of their groups. These roles then hold for all
-/// sessions of the person. After 10 failures within a minute an address gets 429, as at the login.
+/// sessions of the person. Without a role, sessions of before end, and other tokens may only look. After 10 failures within a minute an address gets 429, as at the login.
 #[utoipa::path(
     post, path = route::OIDC_FINISH, operation_id = "finish_oidc", tag = "access", request_body = FinishOidc,
     responses(
@@ -112,8 +112,18 @@ async fn make(app: &App, oidc: &Oidc, request: &FinishOidc) -> Result<TokenCreat
             tracing::warn!(environment = %name, "OIDC_ROLES names an environment that is not there");
         }
     }
-    let granted = oidc.grant(&person, &environments)?;
     let id = oidc::person_id(&person);
+    let granted = match oidc.grant(&person, &environments) {
+        Ok(granted) => granted,
+        Err(refused) => {
+            // Somebody who was here before must not go on with what was granted then.
+            let about = oidc::about_refused(&person);
+            if let Some(name) = app.store.take_roles(id, &about, key).await? {
+                tracing::warn!(principal = %name, "somebody without a role any more tried to sign in; what was granted is gone");
+            }
+            return Err(refused);
+        }
+    };
     let (token, hash) = auth::new_token()?;
     let sign_in = SignIn {
         id,

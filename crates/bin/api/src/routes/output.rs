@@ -122,7 +122,7 @@ async fn show(
     let (mut items, mut next) = context.store.search_output(&search, limit).await?;
     if items.is_empty() && next.is_none() {
         // An unknown one is told, and not waited for.
-        context.store.get_rollout(id).await?;
+        context.store.require_rollout(id).await?;
     }
     if let (Some(wait), Some(news), true, None) = (wait.duration(), news, items.is_empty(), next) {
         let _place = context

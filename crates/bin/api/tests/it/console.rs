@@ -1,6 +1,7 @@
 //! The console's pages: sessions, forms, and what docs/console.md says protects them.
 
 mod attacks;
+mod crowd;
 mod destinations;
 mod export;
 mod forms;

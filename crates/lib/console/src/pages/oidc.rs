@@ -99,8 +99,13 @@ pub(super) async fn begin(State(console): State<Arc<Console>>, request: Request)
 pub(super) async fn come_back(State(console): State<Arc<Console>>, query: Fields, request: Request) -> Reply {
     let (parts, _) = request.into_parts();
     let api = Api::new(console.api.clone(), None, PageRequest(parts.extensions.clone()));
+    let state = query.text("state");
+    // Somebody else's address must neither sign this browser in nor say anything here. Nor does it end what this browser began
+    // in another tab.
     let kept = Kept::of(&parts.headers);
+    let kept = kept.filter(|kept| kept.state.as_bytes().ct_eq(state.as_bytes()).into());
     let next = kept.as_ref().map_or("/", |kept| local(&kept.next));
+    let is_over = kept.is_some();
     let mut response = match finish(&api, kept.as_ref(), &query, label(&parts.headers)).await {
         Ok(made) => {
             let mut response = guard::lead_on(next);
@@ -110,14 +115,13 @@ pub(super) async fn come_back(State(console): State<Arc<Console>>, query: Fields
         }
         Err(refused) => page(&api, next, false, Some(&refused)).await,
     };
-    response.headers_mut().append(SET_COOKIE, forget());
+    if is_over {
+        response.headers_mut().append(SET_COOKIE, forget());
+    }
     Ok(response)
 }
 
 async fn finish(api: &Api, kept: Option<&Kept<'_>>, query: &Fields, label: String) -> Answer<TokenCreated> {
-    let state = query.text("state");
-    // Somebody else's address must neither sign this browser in nor say anything here.
-    let kept = kept.filter(|kept| kept.state.as_bytes().ct_eq(state.as_bytes()).into());
     let Some(kept) = kept else {
         let said = "This sign-in was not begun in this browser, or more than 10 minutes ago. Begin it here";
         return Err(wrong(said));
@@ -130,7 +134,7 @@ async fn finish(api: &Api, kept: Option<&Kept<'_>>, query: &Fields, label: Strin
     };
     let finish = FinishOidc {
         attempt: kept.attempt.to_owned(),
-        state: state.to_owned(),
+        state: kept.state.to_owned(),
         code: code.to_owned(),
         iss: query.filled("iss").map(str::to_owned),
         label,

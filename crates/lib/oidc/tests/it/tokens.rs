@@ -54,6 +54,7 @@ async fn a_token_for_somebody_or_something_else_is_not_believed() {
         ),
         (json!({ "aud": [] }), "audiences"),
         (json!({ "azp": "another client" }), "authorized party"),
+        (json!({ "sub": "" }), "subject (sub) is empty"),
         (json!({ "exp": now - 61 }), "expired"),
         (json!({ "exp": null }), "cannot be read"),
         (json!({ "iat": now + 120 }), "in the future"),

@@ -1,12 +1,13 @@
 //! The sign-in of somebody whom an identity provider knows.
 
-use slipway_domain::event::Actor;
+use slipway_domain::event::{Actor, NewEvent};
 use slipway_domain::{EnvironmentRoles, PrincipalId, PrincipalName, Role, TokenId, TokenLimits};
 use slipway_wire::access::Token;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use tracing::instrument;
 
+use super::revoke::revoke;
 use super::tokens::{insert_token, token_event};
 use super::{NewToken, TokenHash, TokenOwner};
 use crate::audit::{append, digests, gate, kind};
@@ -69,22 +70,8 @@ impl Store {
             let is_same = known.role == person.role && known.environment_roles == person.environment_roles;
             let mut events = Vec::new();
             if is_new || !is_same {
-                sqlx::query!(
-                    "UPDATE principals SET role = $2, environment_roles = $3 WHERE id = $1",
-                    person.id.as_uuid(),
-                    person.role.as_str(),
-                    Json(&person.environment_roles) as _
-                )
-                .execute(&mut *tx)
-                .await?;
-                let now = digests::principals(tx, Some(person.id)).await?.pop();
-                let now = now
-                    .ok_or_else(|| StoreError::not_found("principal", &name))?
-                    .decided();
-                let elsewhere = person.environment_roles.words();
-                let cause = format!("{}{elsewhere}: {}", now.cause, person.about);
-                let by = EventAuthor::new(Actor::Rules, key);
-                events.push(by.event(kind::PRINCIPAL_CREATED, cause).deciding(&now.digest));
+                let roles = (person.role, &person.environment_roles);
+                events.push(give_roles(tx, key, person.id, roles, &person.about).await?);
             }
             let by = EventAuthor::new(Actor::Principal(name.clone()), key);
             let by = by.making(Some(person.token.as_uuid()));
@@ -106,6 +93,80 @@ impl Store {
         })
         .await
     }
+
+    /// Takes the roles from somebody who has none any more: sessions end, and other tokens may only look. Roles that come
+    /// back with a later sign-in count for these tokens again. Gives the name of the person, if there is one of this id.
+    #[instrument(name = "db.principal.sign_out", level = "debug", skip_all)]
+    pub async fn take_roles(
+        &self,
+        id: PrincipalId,
+        about: &str,
+        key: &AuditKey,
+    ) -> Result<Option<PrincipalName>, StoreError> {
+        self.transaction(async |tx| {
+            let Some(known) = find(tx, id).await? else {
+                return Ok(None);
+            };
+            if known.is_disabled {
+                return Ok(Some(known.name));
+            }
+            gate::role(tx, key, id).await?;
+            let none = EnvironmentRoles::default();
+            let mut events = Vec::new();
+            if known.role != Role::Viewer || known.environment_roles != none {
+                events.push(give_roles(tx, key, id, (Role::Viewer, &none), about).await?);
+            }
+            let sessions = sqlx::query_scalar!(
+                "SELECT id FROM tokens WHERE principal_id = $1 AND idle_seconds IS NOT NULL AND revoked_at IS NULL",
+                id.as_uuid()
+            )
+            .fetch_all(&mut *tx)
+            .await?;
+            let by = EventAuthor::new(Actor::Rules, key);
+            events.extend(revoke(tx, &sessions, &by).await?);
+            append(tx, key, &events).await?;
+            Ok(Some(known.name))
+        })
+        .await
+    }
+}
+
+/// Gives a person these roles in place of others, and the event that says so.
+async fn give_roles(
+    tx: &mut PgConnection,
+    key: &AuditKey,
+    id: PrincipalId,
+    (role, environment_roles): (Role, &EnvironmentRoles),
+    about: &str,
+) -> Result<NewEvent, StoreError> {
+    sqlx::query!(
+        "UPDATE principals SET role = $2, environment_roles = $3 WHERE id = $1",
+        id.as_uuid(),
+        role.as_str(),
+        Json(environment_roles) as _
+    )
+    .execute(&mut *tx)
+    .await?;
+    let now = digests::principals(tx, Some(id)).await?.pop();
+    let now = now
+        .ok_or_else(|| StoreError::not_found("principal", &id))?
+        .decided();
+    let cause = format!("{}{}: {about}", now.cause, environment_roles.words());
+    let by = EventAuthor::new(Actor::Rules, key);
+    Ok(by.event(kind::PRINCIPAL_CREATED, cause).deciding(&now.digest))
+}
+
+/// The row of somebody who was here before, locked.
+async fn find(tx: &mut PgConnection, id: PrincipalId) -> Result<Option<Known>, StoreError> {
+    Ok(sqlx::query_as!(
+        Known,
+        r#"SELECT name AS "name: _", role AS "role: _", environment_roles AS "environment_roles: EnvironmentRoles",
+                      disabled_at IS NOT NULL AS "is_disabled!"
+               FROM principals WHERE id = $1 FOR NO KEY UPDATE"#,
+        id.as_uuid()
+    )
+    .fetch_optional(tx)
+    .await?)
 }
 
 /// The person's row, locked, and whether it was made just now.
@@ -113,16 +174,7 @@ async fn find_or_insert(tx: &mut PgConnection, person: &SignIn) -> Result<(Known
     let mut names = person.names.iter();
     let mut is_new = false;
     loop {
-        let known = sqlx::query_as!(
-            Known,
-            r#"SELECT name AS "name: _", role AS "role: _", environment_roles AS "environment_roles: EnvironmentRoles",
-                      disabled_at IS NOT NULL AS "is_disabled!"
-               FROM principals WHERE id = $1 FOR NO KEY UPDATE"#,
-            person.id.as_uuid()
-        )
-        .fetch_optional(&mut *tx)
-        .await?;
-        if let Some(known) = known {
+        if let Some(known) = find(tx, person.id).await? {
             return Ok((known, is_new));
         }
         let taken = || StoreError::NameTaken {

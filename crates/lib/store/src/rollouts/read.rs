@@ -85,6 +85,19 @@ impl Store {
         .await
     }
 
+    /// Fails unless there is this rollout; reads none of its steps.
+    #[instrument(name = "db.rollout.require", level = "debug", skip_all, fields(rollout_id = %id))]
+    pub async fn require_rollout(&self, id: RolloutId) -> Result<(), StoreError> {
+        bounded(async {
+            let found = sqlx::query_scalar!("SELECT seq FROM rollouts WHERE id = $1", id.as_uuid());
+            let found = found.fetch_optional(&self.pool).await?;
+            found
+                .map(drop)
+                .ok_or_else(|| StoreError::not_found("rollout", &id))
+        })
+        .await
+    }
+
     /// These rollouts without their steps, the newest first. `after` is the last of the page before.
     #[instrument(name = "db.rollout.list", level = "debug", skip_all)]
     pub async fn list_rollouts(

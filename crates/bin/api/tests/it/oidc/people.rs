@@ -84,6 +84,39 @@ async fn whoever_has_no_role_any_more_is_told_and_gets_no_session(pool: PgPool) 
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn what_was_granted_ends_with_a_sign_in_without_a_role(pool: PgPool) {
+    let oidc = Oidc::with(pool, &[("OIDC_DOMAINS", "example.org")]).await;
+    let role = async |token: &str| {
+        let who = oidc.app.call(Method::GET, route::WHOAMI, token, None).await;
+        (who.status, who.body["role"].clone())
+    };
+    for refused in [
+        json!({ "sub": "1", "email": "anna@example.org", "groups": ["sales"] }),
+        json!({ "sub": "1", "email": "anna@example.com", "groups": ["platform"] }),
+    ] {
+        oidc.is("1", "anna@example.org", json!(["platform"]));
+        let browser = oidc.sign_in().await;
+        let wish = json!({ "label": "of an admin", "principal": "anna-example-org" });
+        let token = oidc.app.post(route::TOKENS, wish).await.expect(201).body;
+        let token = token["token"].as_str().unwrap();
+        assert_eq!(role(token).await, (200, json!("admin")));
+
+        oidc.provider.claim(refused.clone());
+        for _ in 0..2 {
+            assert_eq!(oidc.refused().await.0, 403, "{refused}");
+            assert_eq!(role(browser.token()).await.0, 401, "{refused}");
+            assert_eq!(role(token).await, (200, json!("viewer")), "{refused}");
+        }
+        // An administrator's slip in the settings is undone by the next sign-in.
+        oidc.is("1", "anna@example.org", json!(["developers"]));
+        oidc.sign_in().await;
+        assert_eq!(role(token).await, (200, json!("deployer")));
+    }
+    let report = oidc.app.get(route::AUDIT_VERIFY).await.expect(200).body;
+    assert_eq!(report["whole"], json!(true), "{report:#}");
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_person_who_was_disabled_does_not_come_back(pool: PgPool) {
     let oidc = Oidc::new(pool).await;
     let browser = oidc.sign_in().await;
