@@ -47,8 +47,9 @@ impl Store {
                     require_released(tx, name, &known, path).await?;
                 }
             }
+            // Not when the transaction began: a step may have been committed while this waited for the host.
             sqlx::query!(
-                "UPDATE hosts SET baseline = live, baseline_boot_default = boot_default, baseline_at = now(),
+                "UPDATE hosts SET baseline = live, baseline_boot_default = boot_default, baseline_at = clock_timestamp(),
                         accepted_overrides = overrides, accepted_release = $2, drift = '[]', drift_told = '[]'
                  WHERE id = $1",
                 id.as_uuid(),

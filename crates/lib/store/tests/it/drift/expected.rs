@@ -158,3 +158,35 @@ async fn nothing_is_expected_of_a_host_that_comes_back(pool: PgPool) {
     sync(&fleet, &mut agents[0]).await;
     each_is_found(&fleet, &pool, &ANOTHER).await;
 }
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn what_was_accepted_goes_before_a_commit_that_it_waited_for(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let mut agents = agents(&fleet);
+    let (name, by) = (agents[0].name.clone(), ada(&fleet.key));
+    sync(&fleet, &mut agents[0]).await;
+    fleet.rollout(1).await;
+    drive(&fleet, &mut agents, &claim(&fleet.store, "w").await).await;
+    agents[0].overrides = Some(vec![drop_in("1")]);
+    sync(&fleet, &mut agents[0]).await;
+    let request = adopt(&drift(&fleet, &pool).await.unwrap());
+
+    let mut other = pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM hosts FOR UPDATE").execute(&mut *other).await.unwrap();
+    let commit = async {
+        let blocked = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while sqlx::query_scalar::<_, i64>(blocked).fetch_one(&pool).await.unwrap() == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        // As if the worker had committed it only now: its event is before that of the acceptance all the same.
+        sqlx::query("UPDATE steps SET since = clock_timestamp() WHERE state = 'committed'")
+            .execute(&mut *other)
+            .await
+            .unwrap();
+        other.commit().await.unwrap();
+    };
+    let (adopted, ()) = tokio::join!(fleet.store.adopt_host(&name, &request, &by), commit);
+    adopted.unwrap();
+    assert_eq!(problem(&fleet).await, None);
+}
