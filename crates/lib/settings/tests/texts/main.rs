@@ -60,6 +60,18 @@ fn good(name: &str) -> BTreeMap<String, String> {
     if name == "METRICS_HOST" {
         all.push(("METRICS_PORT", "9100".to_owned()));
     }
+    // Without a server or a provider, nothing else of it would be looked at.
+    if name.starts_with("SMTP_") {
+        all.push(("SMTP_HOST", "mail.test".to_owned()));
+        all.push(("SMTP_FROM", "ops@slipway.test".to_owned()));
+    }
+    if name.starts_with("OIDC_") {
+        all.push(("PUBLIC_URL", "https://slipway.test".to_owned()));
+        all.push(("OIDC_ISSUER", "https://login.test".to_owned()));
+        all.push(("OIDC_CLIENT_ID", "slipway".to_owned()));
+        all.push(("OIDC_CLIENT_SECRET", "3c9d5f".to_owned()));
+        all.push(("OIDC_ROLES", "admin=platform".to_owned()));
+    }
     all.into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
