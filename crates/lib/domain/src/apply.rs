@@ -71,8 +71,8 @@ impl Snapshot {
                     // It was decided before a window closed, and is late.
                     return Err(ApplyError::Stale(format!("the rollout {}", hold.words())));
                 }
-                let rollout = &self.rollout;
-                let went_back = (rollout.state == RolloutState::Reverting).then(|| rollout.reason.clone());
+                let goes_back = self.rollout.state == RolloutState::Reverting;
+                let why = self.rollout.reason.clone().filter(|_| goes_back);
                 let step = self.step_mut(*step)?;
                 if step.state != *from {
                     let moved = format!("step {} is {}, not {from}", step.id, step.state);
@@ -81,15 +81,12 @@ impl Snapshot {
                 if !from.may_become(*to) {
                     return Err(ApplyError::Illegal(format!("a step from {from} to {to}")));
                 }
-                // It was put back with its rollout, and did not fail.
-                let put_back = *from == StepState::Reverting
-                    && *to == StepState::Reverted
-                    && step.reason.is_some()
-                    && went_back.is_some_and(|why| why == step.reason);
-                step.become_(*to, &change.cause, now);
-                if put_back {
-                    step.failures = step.failures.saturating_sub(1);
+                // One that is put back because of its rollout did not fail.
+                let is_put_back = *from == StepState::Reverting && why.is_some() && why == step.reason;
+                if *to == StepState::Stuck || (*to == StepState::Reverted && !is_put_back) {
+                    step.failures = step.failures.saturating_add(1);
                 }
+                step.become_(*to, &change.cause, now);
                 step.attempt = attempt.or(step.attempt);
                 if *reset_failures {
                     step.failures = 0;
@@ -132,9 +129,6 @@ impl StepSnapshot {
         self.since = now;
         if to == Activating {
             self.activated = Some(now);
-        }
-        if matches!(to, Reverted | Stuck) {
-            self.failures = self.failures.saturating_add(1);
         }
         let explained = matches!(to, Reverting | Reverted | Stuck | Skipped);
         self.reason = explained.then(|| cause.to_owned());
