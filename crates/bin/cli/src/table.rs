@@ -69,7 +69,14 @@ pub fn step_state(state: StepState) -> Cell {
 #[derive(Debug)]
 pub struct Table {
     header: Vec<&'static str>,
-    rows: Vec<Vec<Cell>>,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+struct Row {
+    cells: Vec<Cell>,
+    /// Lines below it, which no column holds.
+    below: Vec<String>,
 }
 
 impl Table {
@@ -84,7 +91,17 @@ impl Table {
 
     /// Adds a row with a cell for every column.
     pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
-        self.rows.push(cells.into_iter().collect());
+        self.rows.push(Row {
+            cells: cells.into_iter().collect(),
+            below: Vec::new(),
+        });
+    }
+
+    /// Adds a line below the last row.
+    pub fn below(&mut self, text: impl AsRef<str>) {
+        if let Some(row) = self.rows.last_mut() {
+            row.below.push(clean(text.as_ref()));
+        }
     }
 
     /// The whole table, each line with its newline; `none` when it has no rows.
@@ -95,7 +112,8 @@ impl Table {
         }
         let mut lines = self.header.join("\t");
         for row in &self.rows {
-            let cells: Vec<String> = row.iter().map(|cell| paint(&cell.0, cell.1, colour)).collect();
+            let cells = row.cells.iter();
+            let cells: Vec<String> = cells.map(|cell| paint(&cell.0, cell.1, colour)).collect();
             lines.push('\n');
             lines.push_str(&cells.join("\t"));
         }
@@ -104,7 +122,17 @@ impl Table {
         // Writing to memory does not fail.
         let _ = writer.write_all(lines.as_bytes());
         let aligned = writer.into_inner().unwrap_or_default();
-        String::from_utf8_lossy(&aligned).into_owned()
+        let aligned = String::from_utf8_lossy(&aligned);
+        let mut aligned = aligned.split_inclusive('\n');
+        let mut text: String = aligned.by_ref().take(1).collect();
+        for (row, line) in self.rows.iter().zip(aligned) {
+            text.push_str(line);
+            for line in &row.below {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+        text
     }
 }
 
@@ -144,6 +172,12 @@ mod tests {
         assert_eq!(
             table.render(true, "").lines().nth(1),
             Some("web-1  \u{1b}[32mcommitted\u{1b}[0m  ö")
+        );
+        table.below("  because");
+        assert!(
+            table
+                .render(false, "")
+                .ends_with("w      stuck      -\n  because\n")
         );
         let mut wide = Table::new(&["HOST", "STATE"]);
         wide.row(["主机".into(), "ok".into()]);

@@ -7,12 +7,13 @@
 mod bars;
 pub(crate) mod plain;
 pub(crate) mod printed;
+pub(crate) mod reach;
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use slipway_client::{Client, ClientError, RetryBackoff};
+use slipway_client::Client;
 use slipway_domain::{RolloutId, RolloutState};
 use slipway_wire::audit::{Event, EventQuery};
 use slipway_wire::page::MAX_LIMIT;
@@ -24,18 +25,10 @@ use crate::output::Output;
 use crate::text::clean;
 use crate::{CliFailure, Exit, names, stop};
 use printed::OutputFollower;
+use reach::{AT_ONCE, Reach};
 
 /// How long the server is asked to wait for news.
 pub(crate) const POLL: Duration = Duration::from_secs(25);
-/// How long a request is tried again before that is shown, and this here goes on trying.
-pub(crate) const AT_ONCE: Duration = Duration::from_secs(3);
-/// Between two tries to reach an API that is away.
-pub(crate) const BACKOFF: RetryBackoff = RetryBackoff {
-    first: Duration::from_millis(500),
-    longest: Duration::from_secs(5),
-    longest_asked: Duration::from_secs(5),
-};
-
 /// The name of a wave. Number 0 is a canary even where an API of release 0.1.0 does not say so.
 #[must_use]
 pub fn wave_name(wave: u32, canary: bool) -> String {
@@ -101,7 +94,7 @@ pub async fn watch(
         after: 0,
         until_paused: how.until_paused,
         last: None,
-        away: false,
+        reach: Reach::default(),
     };
     let deadline = how
         .timeout
@@ -185,7 +178,7 @@ struct Follower<'a> {
     after: i64,
     until_paused: bool,
     last: Option<Rollout>,
-    away: bool,
+    reach: Reach,
 }
 
 impl Follower<'_> {
@@ -230,52 +223,18 @@ impl Follower<'_> {
             limit: Some(MAX_LIMIT),
             ..EventQuery::default()
         };
-        let mut tries = 0;
-        loop {
-            let outcome = self.client.rollout_events(self.id, &query, wait).await;
-            if let Some(page) = self.settle(view, outcome, &mut tries).await? {
-                return Ok(page.items);
-            }
-        }
+        let question = async || self.client.rollout_events(self.id, &query, wait).await;
+        let page = self
+            .reach
+            .ask(question, |text| view.borrow_mut().note(text))
+            .await?;
+        Ok(page.items)
     }
 
     async fn rollout(&mut self, view: &RefCell<View>) -> Result<Rollout, CliFailure> {
-        let mut tries = 0;
-        loop {
-            let outcome = self.client.rollout(self.id).await;
-            if let Some(rollout) = self.settle(view, outcome, &mut tries).await? {
-                return Ok(rollout);
-            }
-        }
-    }
-
-    /// Returns an answer; if another try can help, waits and says so once.
-    async fn settle<T>(
-        &mut self,
-        view: &RefCell<View>,
-        outcome: Result<T, ClientError>,
-        tries: &mut u32,
-    ) -> Result<Option<T>, CliFailure> {
-        match outcome {
-            Ok(answer) => {
-                if self.away {
-                    self.away = false;
-                    view.borrow_mut().note("the API answers again")?;
-                }
-                Ok(Some(answer))
-            }
-            Err(error) if error.is_retryable() && (self.last.is_some() || self.after > 0) => {
-                if !self.away {
-                    self.away = true;
-                    view.borrow_mut()
-                        .note(&format!("{}; trying again", error.summary()))?;
-                }
-                tokio::time::sleep(BACKOFF.pause(*tries, error.retry_after())).await;
-                *tries += 1;
-                Ok(None)
-            }
-            // Before the first answer the address may be wrong, so report the error and end.
-            Err(error) => Err(error.into()),
-        }
+        let question = async || self.client.rollout(self.id).await;
+        self.reach
+            .ask(question, |text| view.borrow_mut().note(text))
+            .await
     }
 }

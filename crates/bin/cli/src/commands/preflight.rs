@@ -78,9 +78,8 @@ async fn certificate(context: &Context) -> Result<Finding, CliFailure> {
 
 /// The findings that are not as wished; what passed is counted.
 fn text(context: &Context, report: &PreflightReport) -> String {
-    let rows = report.told();
     let mut table = Table::new(&["", "CHECK", "HOSTS", "FOUND"]);
-    for Told { finding, checks } in &rows {
+    for Told { finding, checks } in report.told() {
         let tone = match finding.outcome {
             Outcome::Passed => Tone::Good,
             Outcome::Blocking => Tone::Bad,
@@ -96,25 +95,14 @@ fn text(context: &Context, report: &PreflightReport) -> String {
             Cell::maybe(hosts(finding)),
             Cell::from(&finding.message),
         ]);
-    }
-    let table = table.render(context.output.colour, "all checks passed");
-    let mut text = String::new();
-    for (line, row) in table
-        .lines()
-        .zip(std::iter::once(None).chain(rows.iter().map(Some)))
-    {
-        text.push_str(line);
-        text.push('\n');
-        let Some(Told { finding, checks }) = row else {
-            continue;
-        };
         if checks.len() > 1 {
-            let _ = writeln!(text, "         these: {}", clean(&checks.join(", ")));
+            table.below(format!("         these: {}", checks.join(", ")));
         }
         if let Some(cure) = &finding.cure {
-            let _ = writeln!(text, "         cure: {}", clean(cure));
+            table.below(format!("         cure: {cure}"));
         }
     }
+    let mut text = table.render(context.output.colour, "all checks passed");
     if !report.unanswered.is_empty() {
         let _ = writeln!(
             text,

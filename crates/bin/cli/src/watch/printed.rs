@@ -9,7 +9,7 @@ use slipway_wire::output::{Output, OutputQuery};
 use slipway_wire::page::MAX_LIMIT;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::BACKOFF;
+use super::reach::BACKOFF;
 use crate::text::clean;
 
 /// How long the last lines are waited for once a rollout is over: agents send them a moment later.

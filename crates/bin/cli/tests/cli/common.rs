@@ -8,10 +8,11 @@
 
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use slipway_client::testing::ScriptedApi;
+use slipway_client::testing::{ReceivedRequest, ScriptedApi, ScriptedReply};
 use tempfile::TempDir;
 
 pub(crate) const ROLLOUT: &str = "0198a4e2-7c1b-7f00-8a51-3f0e8d2c9b10";
@@ -79,6 +80,13 @@ impl Slipway {
         self.command(args).output().unwrap().into()
     }
 
+    /// Begins to run; what it prints is kept for the end.
+    pub(crate) fn start(&self, args: &[&str]) -> Child {
+        let mut command = self.command(args);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    }
+
     pub(crate) fn run_with_stdin(&self, args: &[&str], stdin: &str) -> Ran {
         let mut child = self
             .command(args)
@@ -91,6 +99,16 @@ impl Slipway {
         let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
         child.wait_with_output().unwrap().into()
     }
+}
+
+/// What comes in a list after the number that is asked for. Where there is nothing, the answer waits for a moment if it may.
+pub(crate) fn news(request: &ReceivedRequest, all: &[Value]) -> ScriptedReply {
+    let mut pairs = request.query.split('&');
+    let after = pairs.find_map(|pair| pair.strip_prefix("after=")?.parse().ok());
+    let news = &all[after.unwrap_or(0).min(all.len())..];
+    let reply = ScriptedReply::json(200, &json!({ "items": news }));
+    let waits = news.is_empty() && request.header("prefer").is_some();
+    reply.after(Duration::from_millis(if waits { 50 } else { 0 }))
 }
 
 impl From<Output> for Ran {

@@ -2,7 +2,6 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::process::Stdio;
 
 use crate::common::{CLOSURE, RELEASE, ROLLOUT, Slipway, environment, host, whoami};
 use serde_json::json;
@@ -256,12 +255,7 @@ fn a_reader_that_goes_away_is_no_error_message() {
         let hosts: Vec<_> = (0..5000).map(|n| host(&format!("web-{n}"))).collect();
         ScriptedReply::json(200, &json!({"items": hosts}))
     });
-    let mut child = Slipway::at(&server)
-        .command(&["status", "--json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = Slipway::at(&server).start(&["status", "--json"]);
     let mut few = [0; 16];
     child.stdout.take().unwrap().read_exact(&mut few).unwrap();
     let ran: crate::common::Ran = child.wait_with_output().unwrap().into();

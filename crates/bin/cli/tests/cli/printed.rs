@@ -1,6 +1,6 @@
 //! What hosts print, as it is followed and as it is read afterwards.
 
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use slipway_client::testing::{ReceivedRequest, ScriptedApi, ScriptedReply};
 
-use crate::common::{AT, ROLLOUT, Ran, Slipway, TOKEN_ID, environment, host, rollout};
+use crate::common::{AT, ROLLOUT, Ran, Slipway, TOKEN_ID, environment, host, news, rollout};
 
 /// An API whose rollout goes on, happens and prints as the test says.
 #[derive(Clone)]
@@ -78,26 +78,13 @@ impl Stage {
             let newest: Vec<&Value> = list.last().into_iter().collect();
             return ScriptedReply::json(200, &json!({ "items": newest }));
         }
-        let number = |name: &str| {
-            let mut pairs = request.query.split('&');
-            pairs.find_map(|pair| pair.strip_prefix(name)?.parse::<usize>().ok())
-        };
-        let news = &list[number("after=").unwrap_or(0).min(list.len())..];
-        let reply = ScriptedReply::json(200, &json!({ "items": news }));
-        let waits = news.is_empty() && request.header("prefer").is_some();
-        reply.after(Duration::from_millis(if waits { 50 } else { 0 }))
+        news(request, list)
     }
 
     fn serve(&self, port: u16) -> ScriptedApi {
         let stage = self.clone();
         ScriptedApi::start_on(port, move |request| stage.reply(request))
     }
-}
-
-fn start(slipway: &Slipway, args: &[&str]) -> Child {
-    let mut command = slipway.command(args);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().unwrap()
 }
 
 /// Waits until the server was asked for output after this number.
@@ -125,7 +112,7 @@ fn watching_shows_each_hosts_lines_once_through_a_restart_of_the_api() {
     let server = stage.serve(0);
     let port = server.port();
     let slipway = Slipway::at(&server);
-    let child = start(&slipway, &["rollout", "watch", ROLLOUT, "--logs"]);
+    let child = slipway.start(&["rollout", "watch", ROLLOUT, "--logs"]);
     until_asked(&server, "/output", 1);
     drop(server);
     stage.prints("web-2", "while nobody could see it\n");
@@ -169,7 +156,7 @@ fn an_api_of_an_earlier_release_is_watched_without_output() {
             }
         })
     };
-    let child = start(&Slipway::at(&server), &["rollout", "watch", ROLLOUT, "--logs"]);
+    let child = Slipway::at(&server).start(&["rollout", "watch", ROLLOUT, "--logs"]);
     until_asked(&server, "/output", 0);
     stage.happens("succeeded");
     let ran = end(child);
@@ -230,7 +217,7 @@ fn the_fleet_is_followed_with_events_and_output_until_a_signal() {
     let server = stage.serve(0);
     let port = server.port();
     let slipway = Slipway::at(&server);
-    let child = start(&slipway, &["status", "--watch", "--logs"]);
+    let child = slipway.start(&["status", "--watch", "--logs"]);
     until_asked(&server, "/output", 0);
     stage.prints("web-2", "starting\n");
     until_asked(&server, "/output", 1);

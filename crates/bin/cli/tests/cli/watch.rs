@@ -2,11 +2,11 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::common::{AT, ROLLOUT, Ran, Slipway, rollout};
+use crate::common::{AT, ROLLOUT, Ran, Slipway, news, rollout};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use slipway_client::testing::{ReceivedRequest, ScriptedApi, ScriptedReply};
@@ -42,15 +42,7 @@ impl Stage {
         if !request.path.ends_with("/events") {
             return ScriptedReply::json(200, &stage.0);
         }
-        let after: usize = request
-            .query
-            .split('&')
-            .find_map(|pair| pair.strip_prefix("after="))
-            .map_or(0, |after| after.parse().unwrap());
-        let news = &stage.1[after.min(stage.1.len())..];
-        let reply = ScriptedReply::json(200, &json!({ "items": news }));
-        let waits = news.is_empty() && request.header("prefer").is_some();
-        reply.after(Duration::from_millis(if waits { 50 } else { 0 }))
+        news(request, &stage.1)
     }
 
     fn serve(&self, port: u16) -> ScriptedApi {
@@ -60,12 +52,7 @@ impl Stage {
 }
 
 fn watch(slipway: &Slipway, args: &[&str]) -> Child {
-    slipway
-        .command(&[&["rollout", "watch", ROLLOUT], args].concat())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+    slipway.start(&[&["rollout", "watch", ROLLOUT], args].concat())
 }
 
 /// Waits until the server was asked for news.

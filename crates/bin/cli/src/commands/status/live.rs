@@ -19,9 +19,10 @@ use tokio::time::sleep;
 use super::{Fleet, read, text};
 use crate::CliFailure;
 use crate::output::Output;
+use crate::watch::POLL;
 use crate::watch::plain::Plain;
 use crate::watch::printed::OutputFollower;
-use crate::watch::{AT_ONCE, BACKOFF, POLL};
+use crate::watch::reach::{AT_ONCE, Reach};
 
 /// The least time between two looks at the whole fleet.
 const PACE: Duration = Duration::from_secs(1);
@@ -37,16 +38,12 @@ pub(super) async fn watch(
     logs: bool,
 ) -> Result<Infallible, CliFailure> {
     let client = &client.clone().retry_for(AT_ONCE);
-    // Before anything was shown the address may be wrong: that is told, and ends it.
-    let after = newest_event(client).await?;
-    let mut fleet = read(client, environment).await?;
-    let mut watcher = Watcher {
-        client,
-        lines: Plain::new(*output),
-        environment,
-        after,
-        away: false,
-    };
+    let lines = Plain::new(*output);
+    let note = |text: &str| lines.note(text);
+    let mut reach = Reach::default();
+    // What was before the newest event is in the table.
+    let mut after = reach.ask(async || newest_event(client).await, note).await?;
+    let mut fleet = reach.ask(async || read(client, environment).await, note).await?;
     // Lines of hosts and a table that is drawn again do not go together.
     let draws = output.terminal && !logs;
     draw(&fleet, output, draws)?;
@@ -55,17 +52,22 @@ pub(super) async fn watch(
         if logs {
             printed.follow(&fleet);
         }
-        let lines = Plain::new(*output);
+        let query = EventQuery {
+            after: Some(after),
+            limit: Some(MAX_LIMIT),
+            ..EventQuery::default()
+        };
         let events = {
-            let mut asking = pin!(watcher.events());
+            let mut asking = pin!(reach.ask(async || client.events_within(&query, POLL).await, note));
             loop {
                 tokio::select! {
-                    events = &mut asking => break events?,
+                    page = &mut asking => break page?.items,
                     Some(line) = printed.lines.recv() => lines.note(&line)?,
                 }
             }
         };
-        fleet = watcher.fleet().await?;
+        after = events.last().map_or(after, |last| last.number);
+        fleet = reach.ask(async || read(client, environment).await, note).await?;
         if draws {
             draw(&fleet, output, true)?;
         } else {
@@ -98,7 +100,7 @@ fn concerns(event: &Event, fleet: &Fleet, environment: Option<&EnvironmentName>)
     environment.is_none() || of_host() || of_rollout()
 }
 
-/// The number of the newest event; what was before it is in the table.
+/// The number of the newest event.
 async fn newest_event(client: &Client) -> Result<i64, ClientError> {
     let query = EventQuery {
         newest_first: true,
@@ -107,68 +109,6 @@ async fn newest_event(client: &Client) -> Result<i64, ClientError> {
     };
     let newest = client.events(&query).await?.items.into_iter().next();
     Ok(newest.map_or(0, |event| event.number))
-}
-
-struct Watcher<'a> {
-    client: &'a Client,
-    lines: Plain,
-    environment: Option<&'a EnvironmentName>,
-    after: i64,
-    away: bool,
-}
-
-impl Watcher<'_> {
-    /// The events that come next, or none within a while.
-    async fn events(&mut self) -> Result<Vec<Event>, CliFailure> {
-        let query = EventQuery {
-            after: Some(self.after),
-            limit: Some(MAX_LIMIT),
-            ..EventQuery::default()
-        };
-        let mut tries = 0;
-        loop {
-            let outcome = self.client.events_within(&query, POLL).await;
-            if let Some(page) = self.settle(outcome, &mut tries).await? {
-                self.after = page.items.last().map_or(self.after, |last| last.number);
-                return Ok(page.items);
-            }
-        }
-    }
-
-    async fn fleet(&mut self) -> Result<Fleet, CliFailure> {
-        let mut tries = 0;
-        loop {
-            let outcome = read(self.client, self.environment).await;
-            if let Some(fleet) = self.settle(outcome, &mut tries).await? {
-                return Ok(fleet);
-            }
-        }
-    }
-
-    /// Returns an answer; if another try can help, waits and says so once.
-    async fn settle<T>(
-        &mut self,
-        outcome: Result<T, ClientError>,
-        tries: &mut u32,
-    ) -> Result<Option<T>, CliFailure> {
-        match outcome {
-            Ok(answer) => {
-                if std::mem::take(&mut self.away) {
-                    self.lines.note("the API answers again")?;
-                }
-                Ok(Some(answer))
-            }
-            Err(error) if error.is_retryable() => {
-                if !std::mem::replace(&mut self.away, true) {
-                    self.lines.note(&format!("{}; trying again", error.summary()))?;
-                }
-                sleep(BACKOFF.pause(*tries, error.retry_after())).await;
-                *tries += 1;
-                Ok(None)
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
 }
 
 /// The output of every rollout under way, in tasks that end with their rollouts.

@@ -9,7 +9,6 @@ use slipway_verify::{CheckResult, CheckState};
 use crate::Exit;
 use crate::output::Output;
 use crate::table::{Cell, Table, Tone};
-use crate::text::clean;
 
 /// Checks that a row names.
 const NAMED: usize = 4;
@@ -60,28 +59,19 @@ impl VerifyReport {
 
     /// The report for people.
     pub(in crate::commands) fn text(&self, output: Output) -> String {
-        let rows = self.rows();
         let mut table = Table::new(&["STATE", "CHECK", "OF", "SEEN"]);
-        for (result, checks) in &rows {
+        for (result, checks) in self.rows() {
             table.row([
                 state(result.state),
-                listed(checks, NAMED).into(),
+                listed(&checks, NAMED).into(),
                 result.of.as_str().into(),
                 result.seen.as_str().into(),
             ]);
-        }
-        let table = table.render(output.colour, "");
-        let mut text = String::new();
-        for (row, result) in table
-            .lines()
-            .zip(std::iter::once(None).chain(rows.iter().map(Some)))
-        {
-            text.push_str(row);
-            text.push('\n');
-            if let Some(cure) = result.and_then(|(result, _)| result.cure.as_deref()) {
-                let _ = writeln!(text, "             cure: {}", clean(cure));
+            if let Some(cure) = &result.cure {
+                table.below(format!("             cure: {cure}"));
             }
         }
+        let mut text = table.render(output.colour, "");
         let count = |state| self.checks.iter().filter(|result| result.state == state).count();
         let _ = writeln!(
             text,
