@@ -14,10 +14,9 @@ use std::time::{Duration, Instant};
 
 use slipway_domain::event::Actor;
 use slipway_domain::snapshot::CommandKind;
-use slipway_store::{EventAuthor, MIGRATOR, NewCommand, NewToken, TokenHash, TokenOwner};
-use slipway_testkit::{Fleet, free_port, store};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, PgConnection, PgPool};
+use slipway_store::{EventAuthor, NewCommand, NewToken, TokenHash, TokenOwner};
+use slipway_testkit::{Fleet, free_port, measure_in, store};
+use sqlx::PgPool;
 
 const DATABASE: &str = "slipway_bench_console";
 const HOSTS: usize = 1000;
@@ -39,25 +38,7 @@ const FLEET: [&str; 5] = [
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "what `sqlx::test` reads too; nothing is set"
-    )]
-    let server: PgConnectOptions = std::env::var("DATABASE_URL").unwrap().parse().unwrap();
-    let mut owner = PgConnection::connect_with(&server).await.unwrap();
-    let drop = format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)");
-    let create = format!("CREATE DATABASE {DATABASE}");
-    for statement in [&drop, &create] {
-        sqlx::raw_sql(statement).execute(&mut owner).await.unwrap();
-    }
-    let pool = PgPoolOptions::new()
-        .connect_with(server.database(DATABASE))
-        .await
-        .unwrap();
-    MIGRATOR.run(&pool).await.unwrap();
-    measure(&pool).await;
-    pool.close().await;
-    sqlx::raw_sql(&drop).execute(&mut owner).await.unwrap();
+    measure_in(DATABASE, measure).await;
 }
 
 async fn measure(pool: &PgPool) {

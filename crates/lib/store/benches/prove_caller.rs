@@ -10,10 +10,9 @@
 use std::time::Instant;
 
 use slipway_domain::event::Actor;
-use slipway_store::{EventAuthor, MIGRATOR, NewToken, Store, TokenHash, TokenOwner};
-use slipway_testkit::{Fleet, store};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, PgConnection};
+use slipway_store::{EventAuthor, NewToken, Store, TokenHash, TokenOwner};
+use slipway_testkit::{Fleet, measure_in, store};
+use sqlx::PgPool;
 
 const DATABASE: &str = "slipway_bench_prove_caller";
 /// Tokens among which one is looked for, each with its event.
@@ -22,23 +21,11 @@ const ROUNDS: u32 = 2_000;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "what `sqlx::test` reads too; nothing is set"
-    )]
-    let server: PgConnectOptions = std::env::var("DATABASE_URL").unwrap().parse().unwrap();
-    let mut owner = PgConnection::connect_with(&server).await.unwrap();
-    let drop = format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)");
-    let create = format!("CREATE DATABASE {DATABASE}");
-    for statement in [&drop, &create] {
-        sqlx::raw_sql(statement).execute(&mut owner).await.unwrap();
-    }
-    let pool = PgPoolOptions::new()
-        .connect_with(server.database(DATABASE))
-        .await
-        .unwrap();
-    MIGRATOR.run(&pool).await.unwrap();
-    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    measure_in(DATABASE, measure).await;
+}
+
+async fn measure(pool: &PgPool) {
+    let fleet = Fleet::of(1).seed(&store(pool)).await;
     for n in 0..TOKENS {
         let token = NewToken {
             owner: TokenOwner::Principal(fleet.author.id),
@@ -52,17 +39,12 @@ async fn main() {
         let by = EventAuthor::new(Actor::Console, &fleet.key);
         fleet.store.create_token(&token, &by).await.unwrap();
     }
-    sqlx::raw_sql("ANALYZE").execute(&pool).await.unwrap();
+    sqlx::raw_sql("ANALYZE").execute(pool).await.unwrap();
     let hash = TokenHash::of("slw_1000");
     let prove = time(&fleet.store, async |store| {
         store.authenticate(&hash, &fleet.key).await.unwrap().unwrap();
     });
     println!("find and prove: {:.0} us", prove.await);
-    pool.close().await;
-    sqlx::raw_sql(&format!("DROP DATABASE {DATABASE}"))
-        .execute(&mut owner)
-        .await
-        .unwrap();
 }
 
 /// Microseconds that one takes, after some that warm up.
