@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{Store, StoreError, bounded, page_limit};
 
 /// The text after which a page ends, in bytes.
-const PAGE_BYTES: usize = 256 * 1024;
+const PAGE_BYTES: u32 = 256 * 1024;
 
 /// Which output is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,8 @@ struct Row {
 }
 
 impl Row {
-    fn read(self, text: Option<&str>) -> Option<Output> {
+    /// The piece, with only the lines that have this text, in lower case; nothing if none has it.
+    fn read(self, wanted: Option<&str>) -> Option<Output> {
         let mut output = Output {
             number: self.number,
             at: self.at,
@@ -48,11 +49,13 @@ impl Row {
             skipped: self.skipped.unsigned_abs(),
             cut: self.cut,
         };
-        let Some(text) = text.map(str::to_lowercase) else {
+        let Some(wanted) = wanted else {
             return Some(output);
         };
         let lines = output.text.split_inclusive('\n');
-        output.text = lines.filter(|line| line.to_lowercase().contains(&text)).collect();
+        output.text = lines
+            .filter(|line| line.to_lowercase().contains(wanted))
+            .collect();
         (!output.text.is_empty()).then_some(output)
     }
 }
@@ -67,59 +70,44 @@ impl Store {
         limit: u32,
     ) -> Result<(Vec<Output>, Option<i64>), StoreError> {
         let pattern = search.text.as_deref().map(contains);
-        let limit = page_limit(limit);
-        let page_bytes = i64::try_from(PAGE_BYTES).unwrap_or(i64::MAX);
-        bounded(async {
-            let rows = if search.newest_first {
+        // Two statements, as the database reads each order by an index.
+        macro_rules! found {
+            ($order:tt) => {
                 sqlx::query_as!(
                     Row,
                     r#"SELECT number AS "number!", at AS "at!", name AS "host!: _", attempt AS "attempt!", job AS "job!",
                               text AS "text!", skipped AS "skipped!", is_cut AS "cut!"
-                       FROM (SELECT p.*, h.name, sum(octet_length(p.text)) OVER (ORDER BY p.number DESC)
+                       FROM (SELECT p.*, h.name, sum(octet_length(p.text)) OVER (ORDER BY p.number"# + $order + r#")
                                     - octet_length(p.text) AS before
                              FROM (SELECT * FROM output_pieces
                                    WHERE rollout_id = $1 AND number > $2 AND ($3::uuid IS NULL OR host_id = $3)
                                      AND ($4::text IS NULL OR text ILIKE $4)
-                                   ORDER BY number DESC LIMIT $5) p
+                                   ORDER BY number"# + $order + r#" LIMIT $5) p
                              JOIN hosts h ON h.id = p.host_id) q
-                       WHERE before < $6 ORDER BY number DESC"#,
+                       WHERE before < $6 ORDER BY number"# + $order,
                     search.rollout.as_uuid(),
                     search.after,
                     search.host.map(HostId::as_uuid),
                     pattern,
-                    limit,
-                    page_bytes
-                )
-                .fetch_all(&self.pool)
-                .await?
-            } else {
-                sqlx::query_as!(
-                    Row,
-                    r#"SELECT number AS "number!", at AS "at!", name AS "host!: _", attempt AS "attempt!", job AS "job!",
-                              text AS "text!", skipped AS "skipped!", is_cut AS "cut!"
-                       FROM (SELECT p.*, h.name, sum(octet_length(p.text)) OVER (ORDER BY p.number)
-                                    - octet_length(p.text) AS before
-                             FROM (SELECT * FROM output_pieces
-                                   WHERE rollout_id = $1 AND number > $2 AND ($3::uuid IS NULL OR host_id = $3)
-                                     AND ($4::text IS NULL OR text ILIKE $4)
-                                   ORDER BY number LIMIT $5) p
-                             JOIN hosts h ON h.id = p.host_id) q
-                       WHERE before < $6 ORDER BY number"#,
-                    search.rollout.as_uuid(),
-                    search.after,
-                    search.host.map(HostId::as_uuid),
-                    pattern,
-                    limit,
-                    page_bytes
+                    page_limit(limit),
+                    i64::from(PAGE_BYTES)
                 )
                 .fetch_all(&self.pool)
                 .await?
             };
+        }
+        bounded(async {
+            let rows = if search.newest_first {
+                found!(" DESC")
+            } else {
+                found!("")
+            };
             let read: usize = rows.iter().map(|row| row.text.len()).sum();
-            let is_full = usize::try_from(limit) == Ok(rows.len()) || read >= PAGE_BYTES;
+            let is_full = rows.len() == limit as usize || read >= PAGE_BYTES as usize;
             let next = rows.last().map(|row| row.number).filter(|_| is_full);
-            let text = search.text.as_deref();
-            Ok((rows.into_iter().filter_map(|row| row.read(text)).collect(), next))
+            let wanted = search.text.as_deref().map(str::to_lowercase);
+            let found = rows.into_iter().filter_map(|row| row.read(wanted.as_deref()));
+            Ok((found.collect(), next))
         })
         .await
     }
