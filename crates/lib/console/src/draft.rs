@@ -187,6 +187,11 @@ impl<'a> Field<'a> {
         self
     }
 
+    /// A field for names that something is limited to: without any it is for all.
+    pub(crate) const fn or_all(self) -> Self {
+        self.hint(" (empty: all)")
+    }
+
     /// The most characters that it takes.
     pub(crate) const fn limit(mut self, limit: u16) -> Self {
         self.limit = Some(limit);

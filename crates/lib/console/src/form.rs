@@ -85,6 +85,15 @@ impl Fields {
         filled.map(|_| self.parse(name, what)).transpose()
     }
 
+    /// The names in a field, each read as what it must be. `what` says one of them for people.
+    pub(crate) fn parse_words<T, All>(&self, name: &str, what: &str) -> Answer<All>
+    where
+        T: FromStr<Err: Display>,
+        All: FromIterator<T>,
+    {
+        parse_each(words(self.text(name)), what).map_err(|refused| refused.at(name))
+    }
+
     /// The same with one field more.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.0.push((name.to_owned(), value.to_owned()));

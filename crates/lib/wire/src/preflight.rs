@@ -52,38 +52,40 @@ impl PreflightReport {
     /// What is not as wished, the worst first. Checks that say the same of the same hosts are one.
     #[must_use]
     pub fn told(&self) -> Vec<Told<'_>> {
-        let says = |finding: &Finding| {
-            let Finding {
-                outcome,
-                hosts,
-                host_count,
-                message,
-                cure,
-                ..
-            } = finding.clone();
-            (outcome, hosts, host_count, message, cure)
-        };
+        let amiss = self.findings.iter();
+        let amiss = amiss.filter(|finding| finding.outcome != Outcome::Passed);
         let mut told: Vec<Told<'_>> = Vec::new();
-        for finding in &self.findings {
-            if finding.outcome == Outcome::Passed {
-                continue;
-            }
-            match told.iter_mut().find(|one| says(one.finding) == says(finding)) {
+        for finding in amiss {
+            match told.iter_mut().find(|one| said(one.finding) == said(finding)) {
                 Some(one) => one.checks.push(&finding.check),
-                None => told.push(Told {
-                    finding,
-                    checks: vec![&finding.check],
-                }),
+                None => told.push(Told::one(finding)),
             }
         }
-        told.sort_by_key(|one| match one.finding.outcome {
-            Outcome::Blocking => 0,
-            Outcome::Warning => 1,
-            Outcome::Unknown => 2,
-            Outcome::Passed => 3,
-        });
+        // What nobody can tell comes behind what is known to be wrong.
+        told.sort_by_key(|one| (one.finding.outcome == Outcome::Unknown, one.finding.outcome));
         told
     }
+
+    /// What is as wished, each check by itself.
+    #[must_use]
+    pub fn passed(&self) -> Vec<Told<'_>> {
+        let findings = self.findings.iter();
+        let passed = findings.filter(|finding| finding.outcome == Outcome::Passed);
+        passed.map(Told::one).collect()
+    }
+}
+
+/// What a finding says, and of which hosts, whatever its check is called.
+fn said(finding: &Finding) -> impl PartialEq + '_ {
+    let Finding {
+        check: _,
+        outcome,
+        hosts,
+        host_count,
+        message,
+        cure,
+    } = finding;
+    (outcome, hosts, host_count, message, cure)
 }
 
 /// What one check or several say.
@@ -93,4 +95,13 @@ pub struct Told<'a> {
     pub finding: &'a Finding,
     /// The names of all.
     pub checks: Vec<&'a str>,
+}
+
+impl<'a> Told<'a> {
+    fn one(finding: &'a Finding) -> Self {
+        Self {
+            finding,
+            checks: vec![&finding.check],
+        }
+    }
 }

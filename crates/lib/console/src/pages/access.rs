@@ -16,7 +16,7 @@ use slipway_wire::route;
 
 use super::actions::{Action, action, nothing};
 use crate::api::{Answer, escape, invalid};
-use crate::form::{self, Fields, Sent, parse_each, words};
+use crate::form::{self, Fields, Sent};
 use crate::query::Query;
 use crate::table;
 use crate::ui::{Reply, Ui};
@@ -24,8 +24,6 @@ use crate::view::{self, Tone};
 
 /// What may stand in the field for roles in single environments.
 const ROLES_EXAMPLE: &str = "staging=deployer prod=viewer";
-/// What an empty field for a limit means.
-const EMPTY_IS_ALL: &str = " (empty: all)";
 
 pub(super) async fn show(ui: Ui) -> Reply {
     page(&ui).await
@@ -140,9 +138,9 @@ fn new_token(ui: &Ui, people: &[Principal]) -> Markup {
                 (draft.text("label", "For").required().limit(100).example("CI of the shop"))
                 @if ui.role() == Role::Admin { (draft.choice("principal", "Whose", "", whose)) }
                 (draft.number("expires_in_days", "Days").hint(" (empty: as long as the token that makes it)").first("90"))
-                (draft.text("environments", "Only these environments").hint(EMPTY_IS_ALL).example("staging prod"))
-                (draft.text("commands", "Only these commands").hint(EMPTY_IS_ALL).example("release start"))
-                (draft.text("hosts", "Only these hosts").hint(EMPTY_IS_ALL).example("web-1 web-2"))
+                (draft.text("environments", "Only these environments").or_all().example("staging prod"))
+                (draft.text("commands", "Only these commands").or_all().example("release start"))
+                (draft.text("hosts", "Only these hosts").or_all().example("web-1 web-2"))
                 (form::account(ui.name()))
                 (draft.secret("token", "Your token"))
                 (draft.secret("password", "or the password of admin"))
@@ -262,8 +260,7 @@ fn names<T>(fields: &Fields, name: &str, what: &str) -> Answer<Option<BTreeSet<T
 where
     T: FromStr<Err: Display> + Ord,
 {
-    let names: BTreeSet<T> =
-        parse_each(words(fields.text(name)), what).map_err(|refused| refused.at(name))?;
+    let names: BTreeSet<T> = fields.parse_words(name, what)?;
     Ok((!names.is_empty()).then_some(names))
 }
 

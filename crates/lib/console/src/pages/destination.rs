@@ -11,7 +11,7 @@ use slipway_wire::page::Page;
 use slipway_wire::route;
 
 use super::actions::{Action, action, nothing, unknown};
-use super::destinations::{choices, kind, read_each, state, whither};
+use super::destinations::{choices, kind, state, whither};
 use crate::api::{Answer, escape, invalid};
 use crate::form::{Fields, Sent, words};
 use crate::query::Query;
@@ -136,10 +136,10 @@ fn table_of(ui: &Ui, one: &Destination, shown: Option<DeliveryState>, page: &Pag
 fn row(ui: &Ui, one: &Destination, delivery: &Delivery) -> [Markup; 7] {
     let data = &delivery.message.data;
     let to = format!("/destinations/{}/{}", one.name, delivery.id);
-    let (tone, state) = match delivery.state {
-        DeliveryState::Waiting => (Tone::Busy, "waiting"),
-        DeliveryState::Delivered => (Tone::Good, "delivered"),
-        DeliveryState::Dead => (Tone::Bad, "dead"),
+    let tone = match delivery.state {
+        DeliveryState::Waiting => Tone::Busy,
+        DeliveryState::Delivered => Tone::Good,
+        DeliveryState::Dead => Tone::Bad,
     };
     [
         html! { code { (delivery.message.kind) } },
@@ -148,7 +148,7 @@ fn row(ui: &Ui, one: &Destination, delivery: &Delivery) -> [Markup; 7] {
             @if let Some(rollout) = data.rollout { " " (view::rollout(rollout, data.rollout_number)) }
         },
         html! {
-            (view::badge(tone, state))
+            (view::badge(tone, delivery.state.as_str()))
             @if let Some(at) = delivery.next_at { @if delivery.attempts > 0 { " again " (view::at(at)) } }
         },
         html! { (delivery.attempts) },
@@ -197,8 +197,8 @@ async fn act(ui: &Ui, name: &str, fields: &Fields) -> Answer<String> {
             let update = UpdateDestination {
                 enabled: None,
                 recipients: (!to_whom.is_empty()).then_some(to_whom),
-                environments: Some(read_each(fields, "environments", "the environment")?),
-                messages: Some(read_each(fields, "messages", "the message")?),
+                environments: Some(fields.parse_words("environments", "the environment")?),
+                messages: Some(fields.parse_words("messages", "the message")?),
             };
             ui.api.patch::<Destination>(&path_of(name), &update).await?;
         }

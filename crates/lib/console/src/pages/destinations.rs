@@ -9,14 +9,11 @@ use slipway_wire::route;
 use super::actions::{Action, action};
 use crate::api::{Answer, escape};
 use crate::draft::Draft;
-use crate::form::{Fields, Sent, parse_each, words};
+use crate::form::{Fields, Sent, words};
 use crate::query::Query;
 use crate::table;
 use crate::ui::{Reply, Ui};
 use crate::view::{self, Tone};
-
-/// What an empty field for a choice means.
-const EMPTY_IS_ALL: &str = " (empty: all)";
 
 pub(super) async fn show(ui: Ui) -> Reply {
     page(&ui).await
@@ -115,8 +112,8 @@ pub(super) fn recipients(draft: Draft<'_>) -> Markup {
 /// The fields for what is told of, with what they hold at first.
 pub(super) fn choices<'a>(draft: Draft<'a>, environments: &'a str, messages: &'a str) -> Markup {
     html! {
-        (draft.text("environments", "Only about these environments").hint(EMPTY_IS_ALL).first(environments).example("prod"))
-        (draft.text("messages", "Only messages of these kinds").hint(EMPTY_IS_ALL).first(messages).example("rollout.failed host.stuck"))
+        (draft.text("environments", "Only about these environments").or_all().first(environments).example("prod"))
+        (draft.text("messages", "Only messages of these kinds").or_all().first(messages).example("rollout.failed host.stuck"))
         details { summary { "All kinds" } ul { @for kind in MessageKind::ALL { li { code { (kind) } ": " (kind.words()) } } } }
     }
 }
@@ -143,17 +140,9 @@ fn read(fields: &Fields) -> Answer<CreateDestination> {
         room: fields.filled("room").map(ToOwned::to_owned),
         token: secret("token"),
         recipients: words(fields.text("recipients")).map(ToOwned::to_owned).collect(),
-        environments: read_each(fields, "environments", "the environment")?,
-        messages: read_each(fields, "messages", "the message")?,
+        environments: fields.parse_words("environments", "the environment")?,
+        messages: fields.parse_words("messages", "the message")?,
     })
-}
-
-/// The names of a field, each read as what it must be.
-pub(super) fn read_each<T>(fields: &Fields, name: &str, what: &str) -> Answer<Vec<T>>
-where
-    T: std::str::FromStr<Err: std::fmt::Display>,
-{
-    parse_each(words(fields.text(name)), what).map_err(|refused| refused.at(name))
 }
 
 /// The new destination's page; that of a webhook shows the secret first, once.

@@ -2,9 +2,9 @@
 
 use axum::extract::Path;
 use maud::{Markup, html};
-use slipway_domain::preflight::{Finding, Outcome};
+use slipway_domain::preflight::Outcome;
 use slipway_text::number::count;
-use slipway_wire::preflight::PreflightReport;
+use slipway_wire::preflight::{PreflightReport, Told};
 use slipway_wire::route;
 
 use crate::api::escape;
@@ -20,17 +20,7 @@ const MOST_NAMED: usize = 8;
 pub(super) async fn show(ui: Ui, Path(name): Path<String>, query: Fields) -> Reply {
     let of = Query::of(route::fill(route::PREFLIGHT, escape(&name)));
     let report: PreflightReport = ui.api.get(&of.with("release", query.text("release"))).await?;
-    let passed = report
-        .findings
-        .iter()
-        .filter(|finding| finding.outcome == Outcome::Passed)
-        .map(|finding| (finding, vec![finding.check.as_str()]));
-    let passed: Vec<_> = passed.collect();
-    let told: Vec<_> = report
-        .told()
-        .into_iter()
-        .map(|told| (told.finding, told.checks))
-        .collect();
+    let (passed, told) = (report.passed(), report.told());
     let label = report.release_label.as_ref();
     let start = format!("{}/start", view::release_path(report.release, label));
     let content = html! {
@@ -47,9 +37,8 @@ pub(super) async fn show(ui: Ui, Path(name): Path<String>, query: Fields) -> Rep
     Ok(ui.page(&format!("Preflight of {}", report.environment), &content))
 }
 
-/// Findings with the names of the checks that say so.
-fn table(findings: &[(&Finding, Vec<&str>)]) -> Markup {
-    let rows = findings.iter().map(|(finding, checks)| {
+fn table(findings: &[Told<'_>]) -> Markup {
+    let rows = findings.iter().map(|Told { finding, checks }| {
         [
             html! { (view::words(&checks.join(", "))) },
             view::badge(tone(finding.outcome), finding.outcome.as_str()),

@@ -13,7 +13,7 @@ use slipway_wire::route;
 use super::{environment, release, waves};
 use crate::api::{Answer, escape};
 use crate::draft::Draft;
-use crate::form::{self, Fields, Sent, parse_each, words};
+use crate::form::{self, Fields, Sent};
 use crate::query::Query;
 use crate::ui::{Reply, Ui};
 use crate::view;
@@ -48,8 +48,7 @@ fn wish(fields: Option<&Fields>, environment: EnvironmentName, release: ReleaseI
     };
     if let Some(fields) = fields {
         wish.not_before = environment::read_instant(fields, "not_before")?;
-        wish.hosts =
-            parse_each(words(fields.text("hosts")), "the host").map_err(|refused| refused.at("hosts"))?;
+        wish.hosts = fields.parse_words("hosts", "the host")?;
         wish.reboot = fields.is_on("reboot");
         wish.override_freeze = fields.filled("override_freeze").map(ToOwned::to_owned);
     }
@@ -141,7 +140,7 @@ fn start_form(ui: &Ui, to: &str, label: &ReleaseLabel, environment: &Environment
             input type="hidden" name="do" value=(WHAT);
             details open[draft.is_typed()] { summary { "Later, on some hosts, or with reboots" }
                 (draft.instant("not_before", "Not before (UTC)").hint(" (empty: now)"))
-                (draft.text("hosts", "Only these hosts").hint(" (empty: all)").example("web-1 web-2"))
+                (draft.text("hosts", "Only these hosts").or_all().example("web-1 web-2"))
                 (draft.check("reboot", "Every host reboots into it", false))
                 (draft.text("override_freeze", "Override a freeze, because").limit(2000))
                 button name="preview" value="on" { "Preview again" }
