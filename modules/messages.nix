@@ -10,9 +10,7 @@ let
   cfg = plane.messages;
   option = "services.slipway.controlPlane.messages";
   externalPath = import ../nix/lib/external-path.nix { inherit lib; };
-  # As modules/stack/traces.nix has it by default, which a value of ours takes the place of.
-  traces = config.services.slipway.telemetry.traces or { endpoint = null; };
-  spans = lib.optionals (traces.endpoint != null) traces.addresses;
+  besides = import ../nix/lib/plane-addresses.nix { inherit config lib; };
   isSecure = cfg.smtp.tls != "none";
 
   # For api and worker: the api refuses destinations that the worker could not reach.
@@ -127,9 +125,7 @@ in
       api.environment = lib.mapAttrs (_: lib.mkDefault) shared;
       worker = {
         environment = lib.mapAttrs (_: lib.mkDefault) shared;
-        allowedAddresses = lib.mkIf (cfg.addresses != [ ]) (
-          lib.unique (config.services.slipway.stacks.slipway.allowedAddresses ++ spans ++ cfg.addresses)
-        );
+        allowedAddresses = besides cfg.addresses;
         secrets = lib.optionalAttrs (cfg.smtp.passwordFile != null) {
           SMTP_PASSWORD = cfg.smtp.passwordFile;
         };

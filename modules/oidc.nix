@@ -10,9 +10,13 @@ let
   cfg = plane.oidc;
   option = "services.slipway.controlPlane.oidc";
   externalPath = import ../nix/lib/external-path.nix { inherit lib; };
-  # As modules/stack/traces.nix has it by default, which a value of ours takes the place of.
-  traces = config.services.slipway.telemetry.traces or { endpoint = null; };
-  spans = lib.optionals (traces.endpoint != null) traces.addresses;
+  besides = import ../nix/lib/plane-addresses.nix { inherit config lib; };
+  role = types.enum [
+    "viewer"
+    "deployer"
+    "approver"
+    "admin"
+  ];
 
   # As OIDC_ROLES has it. A group may have every character but the `;` between entries.
   entries =
@@ -71,27 +75,13 @@ in
         types.submodule {
           options = {
             role = mkOption {
-              type = types.nullOr (
-                types.enum [
-                  "viewer"
-                  "deployer"
-                  "approver"
-                  "admin"
-                ]
-              );
+              type = types.nullOr role;
               default = null;
               example = "deployer";
               description = "What the group may do everywhere. Null: look at everything, if it may do more in an environment.";
             };
             environments = mkOption {
-              type = types.attrsOf (
-                types.enum [
-                  "viewer"
-                  "deployer"
-                  "approver"
-                  "admin"
-                ]
-              );
+              type = types.attrsOf role;
               default = { };
               example = {
                 prod = "approver";
@@ -158,9 +148,7 @@ in
           OIDC_CA_FILE = "${cfg.caFile}";
         }
       );
-      allowedAddresses = lib.mkIf (cfg.addresses != [ ]) (
-        lib.unique (config.services.slipway.stacks.slipway.allowedAddresses ++ spans ++ cfg.addresses)
-      );
+      allowedAddresses = besides cfg.addresses;
       secrets = lib.optionalAttrs (cfg.clientSecretFile != null) {
         OIDC_CLIENT_SECRET = cfg.clientSecretFile;
       };
