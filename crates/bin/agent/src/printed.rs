@@ -11,8 +11,8 @@ use std::time::Duration;
 use slipway_attempt::ExecutorView;
 use slipway_client::{Client, ClientError, RetryBackoff};
 use slipway_domain::AttemptId;
-use slipway_host::job::{JobFiles, JobId, Printed};
-use slipway_wire::output::{OutputKnown, OutputPiece};
+use slipway_host::job::{JobFiles, JobId, PIECE_BYTES, Printed};
+use slipway_wire::output::{MAX_PIECE_BYTES, OutputKnown, OutputPiece};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,9 @@ const BACKOFF: RetryBackoff = RetryBackoff {
     longest: Duration::from_secs(15),
     longest_asked: Duration::from_mins(5),
 };
+
+// What a host tells at once is what the control plane takes at once.
+const _: () = assert!(PIECE_BYTES <= MAX_PIECE_BYTES);
 
 /// Who takes the output.
 pub(crate) trait OutputSink: Send + Sync {

@@ -48,3 +48,8 @@ pub mod standing;
 pub use problem::Problem;
 /// What `POST /api/v1/agent/sync` takes and gives are the domain's own types.
 pub use slipway_domain::{Instruction, Observation};
+
+/// Whether a number may be left out.
+fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
+    *number == N::default()
+}

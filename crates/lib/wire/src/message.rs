@@ -187,7 +187,7 @@ pub struct MessageData {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<MessageHost>,
     /// How many there are.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
     pub host_count: u32,
     /// The person or machine with a token who did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -199,7 +199,7 @@ pub struct MessageData {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<DateTime<Utc>>,
     /// Which reminder it is: 1 is the first after the message itself.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
     pub reminder: u32,
     /// The rollout's number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -218,11 +218,6 @@ pub struct MessageHost {
     /// What is so there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
-const fn is_zero(number: &u32) -> bool {
-    *number == 0
 }
 
 /// A message to a destination.

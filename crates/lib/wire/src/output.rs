@@ -6,7 +6,7 @@ use slipway_domain::{AttemptId, HostName};
 
 /// The most bytes of output that a piece stands for.
 pub const MAX_PIECE_BYTES: u64 = 16 * 1024;
-/// The most bytes of a piece's text: bytes that are no text each become a longer mark.
+/// The most bytes of a piece's text: a byte that is no text may become a longer mark.
 pub const MAX_PIECE_TEXT: usize = 2 * 16 * 1024;
 /// Characters of a job's name: what it is for and a number.
 pub const MAX_JOB_CHARS: usize = 40;
@@ -62,16 +62,11 @@ pub struct Output {
     /// The plain text: lines without control characters. With `search` only the lines that have it.
     pub text: String,
     /// How many bytes before it were left out, since the job printed too much.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
     pub skipped: u64,
     /// Whether nothing of this host is kept from here on: its share of what is kept of a rollout is used up.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
-const fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 /// `GET /rollouts/{id}/output`.
