@@ -3,26 +3,23 @@
 //! Nothing of a sign-in that is under way is kept. What it needs follows from a random text that the browser keeps and from
 //! the server's key, so each replica can finish what another began.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, TimeDelta};
-use sha2::{Digest as _, Sha256};
-use slipway_domain::digest::{Digest, Digester};
+use chrono::DateTime;
+use slipway_domain::digest::{Digester, id_of};
 use slipway_domain::{
     EnvironmentName, EnvironmentRoles, PrincipalId, PrincipalName, Role, Timestamp, TokenId,
 };
-use slipway_oidc::{Attempt, Config, Limits, OidcError, Person, Provider, said};
+use slipway_oidc::{Attempt, Config, IssuerUrl, Limits, OidcError, Person, Provider, said};
 use slipway_settings::{ApiSettings, OidcDomains, OidcSettings};
 use slipway_store::AuditKey;
 use slipway_text::number::{count, listed};
+use slipway_wire::oidc::ATTEMPT_SECONDS;
 use subtle::ConstantTimeEq;
-use uuid::Uuid;
 
 use crate::auth;
 use crate::error::{ApiError, BoxError, Result};
 
-/// How long somebody may take at the provider.
-const ATTEMPT: TimeDelta = TimeDelta::minutes(10);
 /// Where the provider sends browsers back to.
 const CALLBACK: &str = "sign-in/oidc";
 /// Groups that are told of in a refusal.
@@ -71,8 +68,7 @@ impl Oidc {
         let path = format!("{}/{CALLBACK}", public.path().trim_end_matches('/'));
         redirect.set_path(&path);
         let config = Config {
-            issuer: issuer.parse()?,
-            issuer_text: issuer.clone(),
+            issuer: IssuerUrl::new(issuer.clone())?,
             client_id: client_id.clone(),
             client_secret: client_secret.clone(),
             redirect,
@@ -101,9 +97,12 @@ impl Oidc {
         }))
     }
 
-    /// Environments that roles are for.
-    pub(crate) fn environments(&self) -> impl Iterator<Item = &EnvironmentName> {
-        self.roles.iter().filter_map(|one| one.environment.as_ref())
+    /// Environments that roles are for, each once.
+    pub(crate) fn environments(&self) -> BTreeSet<&EnvironmentName> {
+        self.roles
+            .iter()
+            .filter_map(|one| one.environment.as_ref())
+            .collect()
     }
 
     /// What a person may do: the strongest role of their groups, everywhere and in each environment of `known`.
@@ -173,7 +172,7 @@ fn none_of(groups: &[String]) -> String {
 
 /// A sign-in that somebody begins, good until then.
 pub(crate) fn begin(now: Timestamp) -> Result<String> {
-    let until = (now + ATTEMPT).timestamp();
+    let until = now.timestamp() + i64::from(ATTEMPT_SECONDS);
     Ok(format!("{}.{until}", hex::encode(auth::random_bytes()?)))
 }
 
@@ -190,14 +189,13 @@ pub(crate) fn secrets(key: &AuditKey, attempt: &str) -> Attempt {
 
 /// The id of the session that a sign-in makes: the database takes it once.
 pub(crate) fn token_id(key: &AuditKey, attempt: &str) -> TokenId {
-    TokenId::from_uuid(uuid_of(&derive(key, "oidc token", attempt)))
+    TokenId::from_uuid(id_of(&derive(key, "oidc token", attempt)))
 }
 
 fn derive(key: &AuditKey, purpose: &str, attempt: &str) -> [u8; 32] {
     let mut digester = Digester::new("sign-in");
     digester.field("attempt", attempt);
-    let digest: Digest = digester.finish();
-    key.derive(purpose, &digest)
+    key.derive(purpose, &digester.finish())
 }
 
 /// What the sign-in of a browser needs, if it began it and still may finish it.
@@ -213,28 +211,21 @@ pub(crate) fn resume(key: &AuditKey, attempt: &str, state: &str, now: Timestamp)
     let until = attempt.rsplit_once('.').and_then(|(_, until)| until.parse().ok());
     let until = until.and_then(|until| DateTime::from_timestamp(until, 0));
     if until.is_none_or(|until| until < now) {
-        return Err(ApiError::SignInFailed(
-            "this sign-in took longer than 10 minutes; begin it again".to_owned(),
-        ));
+        return Err(ApiError::SignInFailed(format!(
+            "this sign-in took longer than {} minutes; begin it again",
+            ATTEMPT_SECONDS / 60
+        )));
     }
     Ok(secrets)
 }
 
 /// The id of a person: it follows from the provider and its own name for them, which names nobody else ever.
 pub(crate) fn person_id(person: &Person) -> PrincipalId {
-    let mut hash = Sha256::new();
-    // The length keeps the two apart.
-    hash.update(format!("slipway oidc person {} ", person.issuer.len()));
-    hash.update(&person.issuer);
-    hash.update(&person.subject);
-    PrincipalId::from_uuid(uuid_of(&hash.finalize().into()))
-}
-
-fn uuid_of(bytes: &[u8; 32]) -> Uuid {
-    let (id, _) = bytes
-        .split_first_chunk()
-        .expect("32 bytes have 16 at their beginning");
-    Uuid::new_v8(*id)
+    let mut digester = Digester::new("oidc person");
+    digester
+        .field("issuer", &person.issuer)
+        .field("subject", &person.subject);
+    PrincipalId::from_uuid(digester.finish().id())
 }
 
 /// What a new person is called: the verified address, if nobody else is called so, or else with a part of the id. Other

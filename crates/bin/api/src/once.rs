@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::request::Parts;
 use http::{HeaderMap, Method};
 use serde::Serialize;
-use slipway_domain::digest::{Digest, Digester};
+use slipway_domain::digest::{Digest, Digester, id_of};
 use slipway_store::{StoreError, TokenHash};
 use slipway_wire::access::TokenSecret;
 use slipway_wire::header::IDEMPOTENCY_KEY;
@@ -110,11 +110,8 @@ impl RequestContext {
         let request = key.digest(self, body)?;
         // Nobody without the server's key can tell an id before it is used, or a token ever.
         let [id, token] = ["id", "token"].map(|purpose| self.audit_key.derive(purpose, &request));
-        let (id, _) = id
-            .split_first_chunk()
-            .expect("32 bytes have 16 at their beginning");
         Ok(Once {
-            id: Some(Uuid::new_v8(*id)),
+            id: Some(id_of(&id)),
             token: Some(token),
         })
     }

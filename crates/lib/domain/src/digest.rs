@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 /// What the text form begins with.
 const PREFIX: &str = "sha256:";
@@ -30,6 +31,12 @@ impl Digest {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// An id that follows from it.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        id_of(&self.0)
     }
 
     /// Enough of it to tell it from others, for people.
@@ -127,6 +134,15 @@ impl Digester {
         self.0.update((text.len() as u64).to_be_bytes());
         self.0.update(text.as_bytes());
     }
+}
+
+/// An id that follows from bytes that a hash made.
+#[must_use]
+pub fn id_of(bytes: &[u8; 32]) -> Uuid {
+    let (id, _) = bytes
+        .split_first_chunk()
+        .expect("32 bytes have 16 at their beginning");
+    Uuid::new_v8(*id)
 }
 
 /// The cause with the digest at its end.

@@ -17,6 +17,7 @@ pub mod person;
 pub mod provider;
 
 pub use http::{BadCa, Limits};
+pub use openidconnect::IssuerUrl;
 pub use person::Person;
 pub use provider::{Attempt, Config, Provider};
 

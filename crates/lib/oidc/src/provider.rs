@@ -29,10 +29,8 @@ const SKEW: Duration = Duration::seconds(60);
 /// Who provides sign-in, and what this control plane is there.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The provider's name for itself, which every token must have.
-    pub issuer: Url,
-    /// The issuer as somebody wrote it: with or without a slash at its end it is another one.
-    pub issuer_text: String,
+    /// The provider's name for itself, which every token must have. With or without a slash at its end it is another one.
+    pub issuer: IssuerUrl,
     /// This control plane's name at the provider.
     pub client_id: String,
     /// Its secret there.
@@ -119,16 +117,14 @@ pub struct Provider {
 impl Provider {
     /// Connects to nothing yet.
     pub fn new(config: Config) -> Result<Self, BadCa> {
-        let http = Http::new(&config.issuer, config.ca_pem.as_deref(), config.limits)?;
-        let issuer = IssuerUrl::new(config.issuer_text.clone());
-        // What is a URL in one of them is one in the other.
-        let known = Known::new(issuer.unwrap_or_else(|_| IssuerUrl::from_url(config.issuer.clone())));
+        let http = Http::new(config.issuer.url(), config.ca_pem.as_deref(), config.limits)?;
+        let known = Known::new(config.issuer.clone());
         Ok(Self { config, http, known })
     }
 
     /// The provider's name for itself.
     #[must_use]
-    pub const fn issuer(&self) -> &Url {
+    pub const fn issuer(&self) -> &IssuerUrl {
         &self.config.issuer
     }
 
@@ -240,7 +236,11 @@ impl Provider {
             }
             _ => "sign in again",
         };
-        tracing::warn!(issuer = %self.config.issuer, error = said(&why), "the provider took no code");
+        tracing::warn!(
+            issuer = self.config.issuer.as_str(),
+            error = said(&why),
+            "the provider took no code"
+        );
         OidcError::Refused(format!(
             "the provider refused the sign-in ({}); {cure}",
             said(&why)
@@ -275,7 +275,11 @@ impl Provider {
         let nonce = Nonce::new(attempt.nonce.clone());
         let claims = token.claims(&verifier, &nonce).map_err(|error| {
             let why = said(&words(&error));
-            tracing::warn!(issuer = %self.config.issuer, error = why, "a token of the provider is not believed");
+            tracing::warn!(
+                issuer = self.config.issuer.as_str(),
+                error = why,
+                "a token of the provider is not believed"
+            );
             let told = OidcError::Untrusted(format!("the provider's token is not believed: {why}"));
             match error {
                 ClaimsVerificationError::SignatureVerification(
@@ -337,7 +341,11 @@ impl Provider {
             let more = match self.user_info(client, token, claims.subject().clone()).await {
                 // Without it the person has a role all the same, and a name without a meaning.
                 Err(OidcError::Away(why)) if groups.is_some() => {
-                    tracing::warn!(issuer = %self.config.issuer, error = why, "the provider tells no names");
+                    tracing::warn!(
+                        issuer = self.config.issuer.as_str(),
+                        error = why,
+                        "the provider tells no names"
+                    );
                     None
                 }
                 more => more?,

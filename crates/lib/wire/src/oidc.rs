@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::TokenSecret;
 
+/// How long somebody may take at the provider.
+pub const ATTEMPT_SECONDS: u32 = 600;
+
 /// `GET /login/oidc`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

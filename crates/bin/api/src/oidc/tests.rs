@@ -1,3 +1,4 @@
+use chrono::TimeDelta;
 use slipway_settings::SettingsSource;
 
 use super::*;

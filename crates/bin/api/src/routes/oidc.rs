@@ -31,7 +31,10 @@ endpoints! {
     responses((status = 200, description = "The provider, if there is one", body = OidcOffer))
 )]
 async fn offer(State(app): State<App>) -> Answer<OidcOffer> {
-    let issuer = app.oidc.as_ref().map(|oidc| oidc.provider.issuer().to_string());
+    let issuer = app
+        .oidc
+        .as_ref()
+        .map(|oidc| oidc.provider.issuer().as_str().to_owned());
     Ok(Json(OidcOffer { issuer }))
 }
 

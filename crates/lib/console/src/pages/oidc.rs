@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue};
 use maud::{Markup, html};
 use percent_encoding::percent_decode_str;
 use slipway_wire::access::TokenCreated;
-use slipway_wire::oidc::{FinishOidc, OidcBegun};
+use slipway_wire::oidc::{ATTEMPT_SECONDS, FinishOidc, OidcBegun};
 use slipway_wire::route;
 use subtle::ConstantTimeEq;
 use url::Url;
@@ -25,8 +25,6 @@ use crate::{Console, guard, session, view};
 
 /// As the session's, only over TLS and for this very host.
 const COOKIE: &str = "__Host-slipway-oidc";
-/// How long somebody may take at the provider, as the API has it.
-const SECONDS: u32 = 600;
 /// A longer path is not led back to: a cookie has little room.
 const MAX_NEXT: usize = 1000;
 
@@ -67,7 +65,7 @@ impl<'a> Kept<'a> {
             &self.next
         };
         let value = format!("{}:{}:{}", self.attempt, self.state, escape(next));
-        session::cookie(COOKIE, &value, "Lax", SECONDS)
+        session::cookie(COOKIE, &value, "Lax", ATTEMPT_SECONDS)
     }
 }
 

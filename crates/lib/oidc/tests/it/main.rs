@@ -8,7 +8,7 @@ mod tokens;
 use std::time::Duration;
 
 use serde_json::Value;
-use slipway_oidc::{Attempt, Config, Limits, OidcError, Person, Provider};
+use slipway_oidc::{Attempt, Config, IssuerUrl, Limits, OidcError, Person, Provider};
 use slipway_testkit::oidc::{CLIENT_ID, CLIENT_SECRET, TestProvider};
 use url::Url;
 use url::form_urlencoded::parse;
@@ -29,8 +29,7 @@ fn attempt() -> Attempt {
 
 fn client(provider: &TestProvider) -> Provider {
     let config = Config {
-        issuer: Url::parse(provider.issuer()).unwrap(),
-        issuer_text: provider.issuer().to_owned(),
+        issuer: IssuerUrl::new(provider.issuer().to_owned()).unwrap(),
         client_id: CLIENT_ID.to_owned(),
         client_secret: CLIENT_SECRET.into(),
         redirect: Url::parse("https://ship.example.org/sign-in/oidc").unwrap(),

@@ -18,7 +18,6 @@ use secrecy::SecretString;
 use slipway_domain::digest::Digester;
 use slipway_domain::{DeliveryId, DestinationId, DestinationKind, DestinationName};
 use slipway_wire::message::Message;
-use uuid::Uuid;
 
 pub use conditions::Lasting;
 pub use deliveries::Backlog;
@@ -73,12 +72,7 @@ struct Queued {
 fn delivery_id(destination: DestinationId, source: &str) -> DeliveryId {
     let mut digester = Digester::new("delivery");
     digester.field("destination", destination).field("source", source);
-    let digest = digester.finish();
-    let (first, _) = digest
-        .as_bytes()
-        .split_first_chunk()
-        .expect("32 bytes have 16 at their beginning");
-    DeliveryId::from_uuid(Uuid::new_v8(*first))
+    DeliveryId::from_uuid(digester.finish().id())
 }
 
 /// The parts of a destination that its secrets are bound to: with others they cannot be opened.
