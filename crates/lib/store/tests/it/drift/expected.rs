@@ -171,7 +171,7 @@ async fn what_was_accepted_goes_before_a_commit_that_it_waited_for(pool: PgPool)
     sync(&fleet, &mut agents[0]).await;
     let request = adopt(&drift(&fleet, &pool).await.unwrap());
 
-    let mut other = pool.begin().await.unwrap();
+    let mut other = slipway_testkit::begin(&pool).await;
     sqlx::query("SELECT FROM hosts FOR UPDATE").execute(&mut *other).await.unwrap();
     let commit = async {
         let blocked = "SELECT count(*) FROM pg_stat_activity
