@@ -172,11 +172,19 @@ async fn what_was_accepted_goes_before_a_commit_that_it_waited_for(pool: PgPool)
     let request = adopt(&drift(&fleet, &pool).await.unwrap());
 
     let mut other = slipway_testkit::begin(&pool).await;
-    sqlx::query("SELECT FROM hosts FOR UPDATE").execute(&mut *other).await.unwrap();
+    sqlx::query("SELECT FROM hosts FOR UPDATE")
+        .execute(&mut *other)
+        .await
+        .unwrap();
     let commit = async {
         let blocked = "SELECT count(*) FROM pg_stat_activity
                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        while sqlx::query_scalar::<_, i64>(blocked).fetch_one(&pool).await.unwrap() == 0 {
+        while sqlx::query_scalar::<_, i64>(blocked)
+            .fetch_one(&pool)
+            .await
+            .unwrap()
+            == 0
+        {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
         // As if the worker had committed it only now: its event is before that of the acceptance all the same.
