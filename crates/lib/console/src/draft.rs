@@ -38,6 +38,12 @@ impl<'a> Draft<'a> {
         self.typed.map_or(first, |typed| typed.fields.is_on(name))
     }
 
+    /// Whether something was typed that is not shown again.
+    fn is_withheld(self, name: &str) -> bool {
+        self.typed
+            .is_some_and(|typed| typed.withheld.iter().any(|one| one == name))
+    }
+
     /// What is wrong with a field. Problems of its parts are its own: `labels.role`, `windows[0]`, `limits.hosts`.
     fn wrong(self, name: &str) -> Option<&'a str> {
         let problem = self.typed?.problem.as_ref()?;
@@ -236,7 +242,9 @@ impl<'a> Field<'a> {
 impl Render for Field<'_> {
     fn render(&self) -> Markup {
         html! {
-            label { (self.label) @if !self.hint.is_empty() { span.faint { (self.hint) } } (self.input()) }
+            label { (self.label) @if !self.hint.is_empty() { span.faint { (self.hint) } }
+                @if self.draft.is_withheld(self.name) { span.faint { " (type it again)" } }
+                (self.input()) }
             (self.draft.complaint(self.name))
         }
     }

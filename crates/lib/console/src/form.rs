@@ -100,11 +100,13 @@ impl Fields {
         self
     }
 
-    /// The fields that may be shown again.
-    fn shown_again(self) -> Self {
+    /// The fields that may be shown again, and the names of those that were filled and may not.
+    fn shown_again(self) -> (Self, Vec<String>) {
         let fields = self.0.into_iter();
-        let kept = fields.filter(|(name, _)| !NEVER_SHOWN.contains(&name.as_str()));
-        Self(kept.collect())
+        let (withheld, kept): (Vec<_>, _) =
+            fields.partition(|(name, _)| NEVER_SHOWN.contains(&name.as_str()));
+        let withheld = withheld.into_iter().filter(|(_, value)| !value.is_empty());
+        (Self(kept), withheld.map(|(name, _)| name).collect())
     }
 
     /// The key that names the request.
@@ -126,14 +128,18 @@ impl<S: Sync> FromRequestParts<S> for Fields {
 pub(crate) struct Typed {
     /// What was typed, without secrets.
     pub(crate) fields: Fields,
+    /// The fields that were filled and are empty again.
+    pub(crate) withheld: Vec<String>,
     /// Why it was refused; nothing when it only asked for another look.
     pub(crate) problem: Option<Refused>,
 }
 
 impl Typed {
     pub(crate) fn new(fields: Fields, problem: Option<Refused>) -> Self {
+        let (fields, withheld) = fields.shown_again();
         Self {
-            fields: fields.shown_again(),
+            fields,
+            withheld,
             problem,
         }
     }

@@ -124,6 +124,11 @@ pub(crate) fn hold(hold: &Hold) -> String {
     words(&hold.words())
 }
 
+/// That no rollout of an environment may begin anything, and until when.
+pub(crate) fn closed(hold: &Hold) -> Markup {
+    html! { p { (badge(Tone::Waits, "closed")) " Rollouts " (words(&hold.words_of_all())) "." } }
+}
+
 /// An instant, in UTC.
 pub(crate) fn at(at: DateTime<Utc>) -> Markup {
     html! { time datetime=(at.to_rfc3339()) { (instant(at)) } }

@@ -82,6 +82,10 @@ impl Calendar {
             return None;
         }
         let why = match self.freeze_at(now) {
+            // The time would stand there twice.
+            Some(freeze) if until == Some(freeze.until) => {
+                format!("frozen by {}: {}", freeze.by, freeze.reason)
+            }
             Some(freeze) => format!(
                 "frozen until {} by {}: {}",
                 words(freeze.until),
@@ -156,12 +160,24 @@ impl Timing {
 }
 
 impl Hold {
-    /// It in words, for causes and people.
+    /// It in words that follow the name of a rollout.
     #[must_use]
     pub fn words(&self) -> String {
         match self.until {
             Some(until) => format!("waits until {}: {}", words(until), self.why),
             None => format!("waits, and no window opens within two years: {}", self.why),
+        }
+    }
+
+    /// It in words that follow "rollouts", of an environment where none may begin anything.
+    #[must_use]
+    pub fn words_of_all(&self) -> String {
+        match self.until {
+            Some(until) => format!("begin nothing until {}: {}", words(until), self.why),
+            None => format!(
+                "begin nothing, and no window opens within two years: {}",
+                self.why
+            ),
         }
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! The crate's tests compare them with the committed ones and, with `UPDATE_GENERATED=1`, write them.
 
-use crate::registry::{self, Variable, VariableGroup};
+use std::collections::BTreeSet;
+
+use crate::registry::{self, GROUPS, Variable, VariableGroup};
 
 const TABLE_HEAD: &str = "| Variable | Values | Default | Read by | Meaning |\n|---|---|---|---|---|\n";
 /// The reference page's text, with places for the tables and the secrets.
@@ -64,7 +66,7 @@ fn quoted(value: &str) -> String {
 
 /// The groups under their headings.
 fn titled() -> impl Iterator<Item = (&'static str, &'static [VariableGroup])> {
-    let headings = registry::GROUPS.chunk_by(|one, next| one.title == next.title);
+    let headings = GROUPS.chunk_by(|one, next| one.title == next.title);
     headings.map(|groups| (groups[0].title, groups))
 }
 
@@ -109,9 +111,12 @@ pub fn reference() -> String {
     }
     let secrets = registry::variables().filter(|variable| variable.secret);
     let secrets: Vec<String> = secrets.map(|variable| format!("`{}`", variable.name)).collect();
+    let prefixes: BTreeSet<&str> = GROUPS.iter().filter_map(|group| group.own_prefix).collect();
+    let prefixes: Vec<String> = prefixes.iter().map(|prefix| format!("`{prefix}`")).collect();
     REFERENCE
         .replace("{tables}\n", &tables)
         .replace("{secrets}", &secrets.join(", "))
+        .replace("{prefixes}", &prefixes.join(", "))
 }
 
 fn table_row(variable: &Variable) -> String {

@@ -56,7 +56,12 @@ async fn windows_are_shown_and_bad_ones_refused_with_the_cure(pool: PgPool) {
             "windows[0]",
             "`Mars/Base` is not a time zone",
         ),
-        (json!(["09:00-10:00"]), 400, "windows[0]", "write [WEEKDAYS]"),
+        (
+            json!(["09:00-10:00"]),
+            400,
+            "windows[0]",
+            "has no time zone: add one",
+        ),
         (
             json!(vec!["09:00-10:00 UTC"; 33]),
             422,

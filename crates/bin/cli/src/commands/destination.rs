@@ -181,6 +181,10 @@ async fn test(context: &Context, name: &DestinationName) -> Result<Exit, CliFail
     let delivered = delivery.state == DeliveryState::Delivered;
     context.output.show(&delivery, || match &delivery.last_error {
         _ if delivered => format!("delivered the test to {name}\n"),
+        Some(error) if delivery.state == DeliveryState::Dead => format!(
+            "not delivered to {name}: {error}\nThe destination is disabled, and all that waited for it is dead. When the receiver is back:\n  \
+             slipway destination set {name} --enabled true\n  slipway destination replay {name}\n"
+        ),
         Some(error) => format!("not delivered to {name}: {error}\nIt is tried again for a day.\n"),
         None => format!(
             "not delivered to {name} within {} s: no worker sent it; see that one runs: slipway verify\n",

@@ -185,7 +185,7 @@ fn times(environment: &Environment) -> String {
             clean(reason)
         )
     });
-    let hold = environment.hold.iter().map(|hold| clean(&hold.words()));
+    let hold = environment.hold.iter().map(|hold| clean(&hold.words_of_all()));
     for (name, line) in windows
         .map(|line| ("window", line))
         .chain(freezes.map(|line| ("frozen", line)))

@@ -102,7 +102,13 @@ fn a_test_says_whether_it_was_delivered() {
         (
             delivery("waiting", Some("it answered 500 Internal Server Error")),
             30,
-            "not delivered to ops: it answered 500 Internal Server Error\n",
+            "not delivered to ops: it answered 500 Internal Server Error\nIt is tried again for a day.\n",
+        ),
+        // A receiver that is gone disables its destination at once.
+        (
+            delivery("dead", Some("it answered 410 Gone")),
+            30,
+            "not delivered to ops: it answered 410 Gone\nThe destination is disabled",
         ),
     ] {
         let looks = AtomicU32::new(0);

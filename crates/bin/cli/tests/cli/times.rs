@@ -139,7 +139,7 @@ fn a_rollout_that_waits_and_a_frozen_environment_say_until_when_and_why() {
         &format!(
             "frozen             2026-03-01 12:00:00Z to 2027-01-04 06:00:00Z by grace: year's end ({FREEZE})\n"
         ),
-        "rollouts now       waits until 2027-01-04 08:00:00Z: frozen",
+        "rollouts now       begin nothing until 2027-01-04 08:00:00Z: frozen",
     ] {
         assert!(shown.contains(line), "{shown}");
     }

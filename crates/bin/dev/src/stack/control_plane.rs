@@ -85,6 +85,8 @@ impl DevControlPlane {
                 .env("STORE_DIR", store)
                 // Five processes share one small server.
                 .env("DATABASE_POOL_SIZE", "10")
+                // Whoever tries messages has the receiver here.
+                .env("MESSAGES_NETWORKS", "127.0.0.0/8")
                 .layer(LAYER)
         };
         let migrate = Spec::new("migrate", &binaries.api)

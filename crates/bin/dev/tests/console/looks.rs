@@ -60,6 +60,8 @@ async fn overflow(browser: &Browser) -> Vec<String> {
         const width = document.documentElement.clientWidth;
         const outside = (e) => e.getBoundingClientRect().right > width + 1;
         const scrolls = (e) => e.closest('.scroll, pre, .skip') !== null;
+        const bar = document.querySelector('.bar nav');
+        if (bar !== null && bar.scrollWidth > bar.clientWidth + 1) return ['entries of the navigation are out of sight'];
         if (document.documentElement.scrollWidth <= width) return [];
         return [...document.querySelectorAll('body *')].filter((e) => outside(e) && !scrolls(e))
             .map((e) => `${e.tagName}.${e.className}: ${e.textContent.slice(0, 60)}`).slice(0, 5);";

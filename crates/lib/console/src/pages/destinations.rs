@@ -31,16 +31,16 @@ async fn page(ui: &Ui) -> Reply {
         }
         section #new aria-labelledby="new-title" {
             h2 #new-title { "New destination" }
-            (new_form(ui, "standard", "Webhook", "A program takes messages as Standard Webhooks describes it. The secret that it verifies signatures with is shown once.",
+            (new_form(ui, "standard", "Add a webhook", "A program takes messages as Standard Webhooks describes it. The secret that it verifies signatures with is shown once.",
                 |draft| html! { (draft.text("url", "Address").required().example("https://hooks.example.org/slipway").complete("off")) }))
-            (new_form(ui, "slack", "Slack", "A channel of Slack, or of what takes the same webhooks. The address is a password: it is stored encrypted and not shown again.",
+            (new_form(ui, "slack", "Add Slack", "A channel of Slack, or of what takes the same webhooks. The address is a password: it is stored encrypted and not shown again.",
                 |draft| html! { (draft.secret("url", "Address of the incoming webhook").required()) }))
-            (new_form(ui, "matrix", "Matrix", "A room of Matrix, in which an account of yours writes. Its token is stored encrypted and not shown again.", |draft| html! {
+            (new_form(ui, "matrix", "Add Matrix", "A room of Matrix, in which an account of yours writes. Its token is stored encrypted and not shown again.", |draft| html! {
                 (draft.text("url", "Address of the server").required().example("https://matrix.example.org").complete("off"))
                 (draft.text("room", "Room").required().example("!abc:example.org"))
                 (draft.secret("token", "Access token of the account that writes").required())
             }))
-            (new_form(ui, "email", "E-mail", "People get an e-mail each, by the server that the api's settings name.", recipients))
+            (new_form(ui, "email", "Add e-mail", "People get an e-mail each, by the server that the api's settings name.", recipients))
         }
     };
     Ok(ui.page("Messages", &content))
@@ -106,7 +106,7 @@ fn new_form(
 
 /// The field for who gets e-mails.
 pub(super) fn recipients(draft: Draft<'_>) -> Markup {
-    html! { (draft.text("recipients", "Recipients").required().example("ops@example.org")) }
+    html! { (draft.text("recipients", "Recipients").hint(" (several: with a comma between)").required().example("ops@example.org")) }
 }
 
 /// The fields for what is told of, with what they hold at first.

@@ -66,6 +66,11 @@ async fn page(ui: &Ui, name: &str) -> Reply {
             h2 #rollouts-title { "Rollouts" }
             (rollouts::table(ui, &rollouts.items))
             p { a href={ "/rollouts?environment=" (environment.name) } { "All rollouts of " (environment.name) } }
+            @if !hosts.is_empty() && ui.role_in(&environment.name) >= Role::Deployer {
+                @let newest = format!("/releases/latest@{}/start", environment.name);
+                p { "Preview a rollout of the " a href=(Query::of(newest).with("environment", &environment.name)) { "newest release" }
+                    ", or choose " a href="/releases" { "another one" } "." }
+            }
         }
         section #times aria-labelledby="times-title" {
             h2 #times-title { "When rollouts may go" }
@@ -106,7 +111,7 @@ fn times(ui: &Ui, environment: &Environment) -> Markup {
     let to = format!("/environments/{}/freezes", environment.name);
     html! {
         @match &environment.hold {
-            Some(hold) => p { (view::badge(Tone::Waits, "holds")) " A rollout " (view::hold(hold)) "." },
+            Some(hold) => (view::closed(hold)),
             None => p { (view::badge(Tone::Good, "open")) " Rollouts may begin now." },
         }
         @if !environment.windows.is_empty() {

@@ -112,7 +112,7 @@ fn card(ui: &Ui, environment: &Environment, fleet: &Fleet, rollouts: &[RolloutSu
             }
             (standing::health(fleet, &environment.name))
             @if let Some(hold) = &environment.hold {
-                p { (view::badge(Tone::Waits, "holds")) " A rollout " (view::hold(hold)) "." }
+                (view::closed(hold))
             }
             @if let Some(rollout) = newest {
                 p.last { (view::rollout_state(rollout.state)) " " "rollout " (view::rollout(rollout.id, rollout.number))

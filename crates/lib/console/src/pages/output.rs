@@ -2,7 +2,7 @@
 
 use axum::extract::Path;
 use maud::{Markup, html};
-use slipway_domain::HostName;
+use slipway_domain::{AttemptId, HostName};
 use slipway_text::number::bytes;
 use slipway_wire::audit::Event;
 use slipway_wire::output::Output;
@@ -19,10 +19,10 @@ use crate::view;
 
 /// Pieces that the rollout's page looks at.
 const NEWEST: usize = 30;
-/// Lines of a host on the rollout's page.
+/// Lines of a job on the rollout's page.
 const MOST_LINES: usize = 12;
-/// Hosts on the rollout's page.
-const MOST_HOSTS: usize = 8;
+/// Jobs on the rollout's page.
+const MOST_JOBS: usize = 8;
 
 /// The newest pieces of a rollout.
 pub(super) async fn newest(ui: &Ui, rollout: &Rollout) -> Answer<Vec<Output>> {
@@ -32,27 +32,32 @@ pub(super) async fn newest(ui: &Ui, rollout: &Rollout) -> Answer<Vec<Output>> {
     Ok(ui.api.get::<Page<Output>>(&path).await?.items)
 }
 
-/// The last lines of the hosts that printed last.
+/// What printed a piece. An attempt is of one host.
+fn source(piece: &Output) -> (AttemptId, &str) {
+    (piece.attempt, &piece.job)
+}
+
+/// The last lines of the jobs that printed last.
 pub(super) fn last_lines(to: &str, newest: &[Output]) -> Markup {
-    let mut hosts: Vec<(&Output, Vec<&str>)> = Vec::new();
+    let mut jobs: Vec<(&Output, Vec<&str>)> = Vec::new();
     for piece in newest {
-        let known = hosts.iter().position(|(first, _)| first.host == piece.host);
+        let known = jobs.iter().position(|(first, _)| source(first) == source(piece));
         let place = match known {
             Some(place) => place,
-            None if hosts.len() == MOST_HOSTS => continue,
+            None if jobs.len() == MOST_JOBS => continue,
             None => {
-                hosts.push((piece, Vec::new()));
-                hosts.len() - 1
+                jobs.push((piece, Vec::new()));
+                jobs.len() - 1
             }
         };
-        let lines = &mut hosts[place].1;
+        let lines = &mut jobs[place].1;
         let room = MOST_LINES.saturating_sub(lines.len());
         lines.extend(piece.text.lines().rev().take(room));
     }
     html! {
-        @for (piece, lines) in &hosts {
+        @for (piece, lines) in &jobs {
             h3 { a href=(path_of(to, &piece.host)) { (piece.host) } " " span.faint { (view::words(&piece.job)) } }
-            (plain_text(&piece.host.to_string(), lines.iter().rev().copied()))
+            (plain_text(&format!("{} {}", piece.host, piece.job), lines.iter().rev().copied()))
         }
         p { a href={ (to) "/output" } { "All output, and search" } }
     }
@@ -135,7 +140,7 @@ fn nothing(query: &Fields) -> &'static str {
 
 /// Pieces of the same job one after the other are one text.
 fn pieces(ui: &Ui, here: &str, items: &[Output]) -> Markup {
-    let jobs = items.chunk_by(|one, next| (one.attempt, &one.job) == (next.attempt, &next.job));
+    let jobs = items.chunk_by(|one, next| source(one) == source(next));
     html! { @for pieces in jobs { @if let Some(first) = pieces.first() {
         h2 { a href=(Query::of(here).with("host", &first.host)) { (first.host) } " " span.faint { (view::words(&first.job)) " " (view::ago(ui.now, first.at)) } }
         @for (place, piece) in pieces.iter().enumerate() {

@@ -98,7 +98,7 @@ async fn page(ui: &Ui, release: &str, environment: Option<&str>) -> Reply {
         @if let Some(open) = plan.open_rollout {
             p.alert.bad { "Another rollout of " (environment.name) " is under way: rollout " (view::rollout(open, plan.open_rollout_number)) ". This one can begin when it is over." }
         }
-        @if let Some(hold) = &plan.hold { p.alert.waits { "A rollout " (view::hold(hold)) "." } }
+        @if let Some(hold) = &plan.hold { p.alert.waits { "It " (view::hold(hold)) "." } }
         section #preview aria-labelledby="preview-title" { h2 #preview-title { "Waves" } (waves::preview(&plan)) (left_alone(ui, &plan)) }
         section #start aria-labelledby="start-title" { h2 #start-title { "Start" } (start_form(ui, &to, &label, &environment.name, busy)) }
         p { a href=(Query::of(format!("/environments/{}/preflight", environment.name)).with("release", label.reference())) { "Run all checks of the preflight first" } }

@@ -140,7 +140,11 @@ fn bad_windows_are_refused_with_the_cure() {
     for (bad, said) in [
         ("", "write [WEEKDAYS] [DATES] [MONTHS] FROM-TO ZONE"),
         ("mon", "write [WEEKDAYS]"),
-        ("mon 09:00-16:00", "write [WEEKDAYS]"),
+        ("09:00-16:00", "`09:00-16:00` has no time zone: add one"),
+        (
+            "mon-thu  09:00-16:00",
+            "the window `mon-thu 09:00-16:00` has no time zone: add one, such as `mon-thu 09:00-16:00 Europe/Berlin`",
+        ),
         ("mon mon 09:00-16:00 UTC", "write [WEEKDAYS]"),
         (
             "monday 09:00-16:00 UTC",

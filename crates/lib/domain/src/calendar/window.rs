@@ -53,6 +53,9 @@ pub enum WindowError {
         "`{0}` is not a window: write [WEEKDAYS] [DATES] [MONTHS] FROM-TO ZONE, such as `mon-thu 09:00-16:00 Europe/Berlin`"
     )]
     Form(String),
+    /// It ends with its times.
+    #[error("the window `{0}` has no time zone: add one, such as `{0} Europe/Berlin`, or `{0} UTC`")]
+    WithoutZone(String),
     /// A part cannot be read.
     #[error("`{part}` of a window is {problem}")]
     Part {
@@ -183,6 +186,12 @@ impl FromStr for Window {
             return Err(form());
         }
         let parts: Vec<&str> = text.split_whitespace().collect();
+        // No zone begins with a digit.
+        let is_times =
+            |part: &&str| part.contains('-') && part.starts_with(|first: char| first.is_ascii_digit());
+        if parts.last().is_some_and(is_times) {
+            return Err(WindowError::WithoutZone(parts.join(" ")));
+        }
         let [days @ .., times, zone] = parts.as_slice() else {
             return Err(form());
         };

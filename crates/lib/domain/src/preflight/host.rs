@@ -29,7 +29,7 @@ pub(super) fn no_facts(subject: &Subject, host: &HostSubject) -> Judgement {
         ),
         Some(_) => Judgement::unknown(
             "its agent says nothing of this",
-            "the host has nothing of the kind, or its agent is of an earlier release",
+            "nothing to do if the host has nothing of the kind; otherwise update its agent",
         ),
     }
 }

@@ -8,6 +8,9 @@ use crate::{HostName, PrincipalName};
 
 /// More changes on one host are more than a person reads.
 const CHANGES_SHOWN: u64 = 2000;
+/// When that is known which a host finds in the release itself.
+const KNOWN_LATER: &str =
+    "it is known once a rollout has fetched the release to its hosts, before any host changes";
 
 fn names<'a>(names: impl IntoIterator<Item = &'a HostName>) -> String {
     let all: Vec<&str> = names.into_iter().map(HostName::as_str).collect();
@@ -75,7 +78,7 @@ pub(super) fn plan_size(subject: &Subject) -> Judgement {
     match changes.max() {
         None => Judgement::unknown(
             "what changes is not known: no host has fetched the release",
-            "a rollout's hosts say it in staging; see it with: slipway rollout show --plan",
+            KNOWN_LATER,
         ),
         Some(most) if most > CHANGES_SHOWN => Judgement::warning(
             format!("{most} changes on one host"),
@@ -89,7 +92,7 @@ pub(super) fn stack_migrations(subject: &Subject) -> Judgement {
     if subject.release.plans.is_empty() {
         return Judgement::unknown(
             "whether it brings migrations is not known: no host has fetched the release",
-            "a rollout's hosts say it in staging",
+            KNOWN_LATER,
         );
     }
     let plans = subject.release.plans.iter();
@@ -111,7 +114,7 @@ pub(super) fn reboot(subject: &Subject) -> Judgement {
     if subject.release.plans.is_empty() {
         return Judgement::unknown(
             "whether hosts must reboot is not known: no host has fetched the release",
-            "a rollout's hosts say it in staging",
+            KNOWN_LATER,
         );
     }
     let needed = subject.release.plans.iter().filter(|plan| plan.needs_reboot());
@@ -140,9 +143,9 @@ pub(super) fn window(subject: &Subject) -> Judgement {
     subject.environment.hold.as_ref().map_or_else(
         || Judgement::passed("a rollout may begin now"),
         |hold| {
-            Judgement::blocking(
-                hold.words(),
-                "a rollout that is started now waits by itself, and goes on then",
+            Judgement::warning(
+                format!("rollouts {}", hold.words_of_all()),
+                "a rollout that you start now waits by itself until it may go on",
             )
         },
     )
@@ -155,14 +158,10 @@ pub(super) fn approvers(subject: &Subject) -> Judgement {
     }
     let related = related(&environment.related);
     match environment.approvers {
-        0 if environment.related.is_empty() => Judgement::blocking(
-            "an approval is asked for, and nobody but you could give it",
-            "make an approver: slipway principal create NAME --role approver",
-        ),
         0 => Judgement::blocking(
             format!("an approval is asked for, and nobody but you could give it{related}"),
             format!(
-                "have another admin make an approver, or permit it: slipway env set {} --related-approval-allowed true",
+                "have another admin make an approver; one that you make may not approve what you start. Or permit that: slipway env set {} --related-approval-allowed true",
                 environment.name
             ),
         ),

@@ -83,7 +83,7 @@ checks! {
     Release Once "stack-migrations" plane::stack_migrations, "the release brings no migrations", NEVER, false;
     Release Once "reboot" plane::reboot, "no host needs a reboot", NEVER, false;
     Environment Once "open-rollout" plane::open_rollout, "no other rollout is under way", "one is", false;
-    Environment Once "window" plane::window, "a rollout may begin now", "it may not", false;
+    Environment Once "window" plane::window, "a rollout may begin now", NEVER, false;
     Environment Once "approvers" plane::approvers, "somebody else can approve", "an approval is asked for and nobody can", false;
     Environment Once "order-labels" plane::order_labels, "every group of `order` has hosts", NEVER, false;
     Environment Once "canary-hosts" plane::canary_hosts, "the canaries that the strategy names are there", "one is not", false;

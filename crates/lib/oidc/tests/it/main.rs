@@ -13,11 +13,10 @@ use slipway_testkit::oidc::{CLIENT_ID, CLIENT_SECRET, TestProvider};
 use url::Url;
 use url::form_urlencoded::parse;
 
-const LIMITS: Limits = Limits {
-    connect: Duration::from_millis(500),
-    total: Duration::from_millis(500),
-    bytes: 1024 * 1024,
-};
+/// More than a provider takes that answers, on a busy machine too.
+const PATIENT: Duration = Duration::from_secs(30);
+/// For one that never answers.
+const IMPATIENT: Duration = Duration::from_millis(500);
 
 fn attempt() -> Attempt {
     Attempt {
@@ -28,6 +27,10 @@ fn attempt() -> Attempt {
 }
 
 fn client(provider: &TestProvider) -> Provider {
+    client_within(provider, PATIENT)
+}
+
+fn client_within(provider: &TestProvider, limit: Duration) -> Provider {
     let config = Config {
         issuer: IssuerUrl::new(provider.issuer().to_owned()).unwrap(),
         client_id: CLIENT_ID.to_owned(),
@@ -36,7 +39,11 @@ fn client(provider: &TestProvider) -> Provider {
         scopes: vec!["profile".to_owned(), "email".to_owned()],
         groups_claim: "groups".to_owned(),
         ca_pem: None,
-        limits: LIMITS,
+        limits: Limits {
+            connect: limit,
+            total: limit,
+            ..Limits::default()
+        },
     };
     Provider::new(config).unwrap()
 }

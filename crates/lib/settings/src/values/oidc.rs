@@ -52,6 +52,11 @@ impl OidcRoles {
                 let problem = format!("with the environment `{environment}`, which is no name");
                 return Err(wrong(&problem, "give 1 to 63 lower-case letters, digits and `-`"));
             }
+            if let Some(next) = group.split(',').skip(1).find(|part| is_entry(part)) {
+                let problem =
+                    format!("whose group goes on with `,{next}`, which reads as an entry of its own");
+                return Err(wrong(&problem, "separate entries by `;`"));
+            }
             roles.push(OidcRole {
                 role: role.to_owned(),
                 environment: environment.map(str::to_owned),
@@ -66,6 +71,12 @@ impl OidcRoles {
         }
         Ok(Self(roles))
     }
+}
+
+/// Whether it begins as an entry does. No part of a directory's name has such a key.
+fn is_entry(text: &str) -> bool {
+    let key = text.split_once('=').map(|(key, _)| key.trim());
+    key.is_some_and(|key| ROLES.contains(&key.split('@').next().unwrap_or(key)))
 }
 
 /// Domains of e-mail addresses, in lower case.
@@ -134,6 +145,16 @@ mod tests {
             ("admin=a;", "(number 2) without a =", "separated by `;`"),
             ("admin=a; deployer= ", "(number 2) without a group", "role=group"),
             ("root=a", "the role `root`", "viewer, deployer, approver or admin"),
+            (
+                "admin=a,deployer=b",
+                "goes on with `,deployer=b`",
+                "separate entries by `;`",
+            ),
+            (
+                "admin=a, viewer@prod = b",
+                "goes on with `, viewer@prod = b`",
+                "by `;`",
+            ),
             ("deployer@Prod=a", "the environment `Prod`", "lower-case"),
         ] {
             let wrong = OidcRoles::parse(text).unwrap_err();

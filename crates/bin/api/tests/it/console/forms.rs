@@ -108,6 +108,13 @@ async fn no_secret_comes_back(pool: PgPool) {
             "{}",
             got.text
         );
+        // Whoever typed it sees that it is gone.
+        assert_eq!(
+            got.text.matches("(type it again)").count(),
+            secrets.split('&').count(),
+            "{}",
+            got.text
+        );
         assert!(
             !got.text.contains(token) && !got.text.contains(&app.admin),
             "{}",
@@ -191,6 +198,13 @@ async fn addresses_have_numbers_and_what_is_refused_has_the_navigation(pool: PgP
     assert!(again.text.contains("Roll out #1 to prod?"), "{}", again.text);
     let list = app.get(route::ROLLOUTS).await;
     assert_eq!(list.body["items"].as_array().unwrap().len(), 0);
+
+    // The environment's page leads there too.
+    let newest = "/releases/latest@prod/start?environment=prod";
+    let page = person.get("/environments/prod").await.text;
+    assert!(page.contains(&format!("href=\"{newest}\"")), "{page}");
+    let preview = person.get(newest).await.text;
+    assert!(preview.contains("Roll out #1 to prod?"), "{preview}");
 
     let started = send(&person, start, "do=start").await;
     assert_eq!(started.header("location"), "/rollouts/1", "{}", started.text);

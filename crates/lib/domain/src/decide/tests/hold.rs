@@ -18,7 +18,7 @@ fn frozen(seconds: i64) -> Timing {
     timing
 }
 
-const WAITS: &str = "waits until 2027-01-15 08:01:00Z: frozen until 2027-01-15 08:01:00Z by grace: audit";
+const WAITS: &str = "waits until 2027-01-15 08:01:00Z: frozen by grace: audit";
 
 /// The rollout after all that the rounds say now.
 fn settled(mut snapshot: Snapshot) -> Snapshot {

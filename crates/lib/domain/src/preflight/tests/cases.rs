@@ -66,7 +66,7 @@ pub(super) const CASES: &[Case] = &[
     ("open-rollout", Blocking, "rollout #7 is under way", |s| {
         s.environment.open_rollout = Some("7".to_owned());
     }),
-    ("window", Blocking, "waits until 2027", |s| {
+    ("window", Warning, "rollouts begin nothing until 2027", |s| {
         s.environment.hold = Some(Hold {
             until: Some(at(60)),
             why: "frozen".to_owned(),
