@@ -66,10 +66,10 @@ async fn a_provider_that_comes_back_is_found_and_asked_once() {
     provider.change(|behaviour| behaviour.describes = Answers::Well);
     let back = async {
         while client.address(&attempt()).await.is_err() {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(30), back)
+    tokio::time::timeout(Duration::from_secs(30), back)
         .await
         .unwrap();
     let asked = provider.times_described();
