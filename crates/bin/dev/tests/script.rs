@@ -79,7 +79,7 @@ fn what_needs_no_server_and_no_tool_installs_none() {
     ] {
         let (asked, printed) = on_a_bare_machine(words);
         assert!(
-            asked.contains("build --quiet") && !asked.contains("install"),
+            asked.contains("programs --quiet") && !asked.contains("install"),
             "{words:?}: {asked}"
         );
         assert_eq!(

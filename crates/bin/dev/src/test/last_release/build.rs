@@ -14,6 +14,8 @@ use crate::spec::Spec;
 /// Our crates once more, on two cores.
 const BUILD: Duration = Duration::from_hours(1);
 const QUICK: Duration = Duration::from_mins(2);
+/// What plays along. Their crates of others are built as those of this checkout, see .cargo/config.toml.
+const PROGRAMS: [&str; 2] = [super::plane::API, super::plane::WORKER];
 /// Names the commit of the last release.
 const FILE: &str = "crates/bin/dev/last-release";
 
@@ -44,7 +46,8 @@ pub(super) async fn programs(run: &Run, checkout: &Path, target: &Path) -> Resul
     unpack(run, checkout, &commit, &source).await?;
     share_dependencies(run, target, &built).await?;
     let cargo = Spec::new("last-release", "cargo")
-        .args(["build", "--locked", "--workspace", "--bins"])
+        .args(["build", "--locked", "--workspace", "--examples"])
+        .args(PROGRAMS.iter().flat_map(|program| ["--bin", program]))
         .foreground()
         .directory(&source)
         .env("CARGO_TARGET_DIR", &built)
@@ -113,7 +116,7 @@ async fn share_dependencies(run: &Run, target: &Path, built: &Path) -> Result<()
 fn keep(folder: &Path, kept: &Path) -> Result<()> {
     let draft = kept.with_extension("draft");
     fs::create_dir_all(&draft).with_context(|| format!("cannot create {}", draft.display()))?;
-    for program in [super::plane::API, super::plane::WORKER] {
+    for program in PROGRAMS {
         fs::copy(folder.join(program), draft.join(program))
             .with_context(|| format!("cannot keep {program} of the last release"))?;
     }
