@@ -131,8 +131,10 @@ impl DevPostgres {
             "logging_collector=off".to_owned(),
         ];
         if durability == Durability::Fast {
-            settings
-                .extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off"].map(String::from));
+            let nothing = ["fsync=off", "synchronous_commit=off", "full_page_writes=off"];
+            settings.extend(nothing.map(String::from));
+            // It may lie in memory.
+            settings.push("max_wal_size=256MB".to_owned());
         }
         Spec::new(NAME, self.bin.join("postgres"))
             .args(["-D".as_ref(), data.as_os_str()])
@@ -179,8 +181,14 @@ impl DevPostgres {
     /// The superuser's URL, for test runs that create a database a test.
     #[must_use]
     pub fn admin_url(&self) -> String {
+        self.admin_url_of("postgres")
+    }
+
+    /// As [`Self::admin_url`], for another database.
+    #[must_use]
+    pub fn admin_url_of(&self, database: &str) -> String {
         format!(
-            "postgres://postgres:{}@127.0.0.1:{}/postgres",
+            "postgres://postgres:{}@127.0.0.1:{}/{database}",
             self.admin_password, self.port
         )
     }

@@ -44,7 +44,7 @@ pub async fn measure_in(database: &str, work: impl AsyncFnOnce(&PgPool)) {
     let server: PgConnectOptions = given_url().parse().unwrap();
     let mut owner = PgConnection::connect_with(&server).await.unwrap();
     let drop = format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)");
-    let create = format!("CREATE DATABASE {database}");
+    let create = format!("CREATE DATABASE {database} TEMPLATE template0");
     for statement in [&drop, &create] {
         sqlx::raw_sql(statement).execute(&mut owner).await.unwrap();
     }
@@ -54,6 +54,17 @@ pub async fn measure_in(database: &str, work: impl AsyncFnOnce(&PgPool)) {
     work(&pool).await;
     pool.close().await;
     sqlx::raw_sql(&drop).execute(&mut owner).await.unwrap();
+}
+
+/// Leaves the database without tables, as Postgres itself makes one. That of `./dev test` gives every new database the
+/// migrated schema at once, which is for all other tests.
+///
+/// # Panics
+/// When the database does not let it.
+pub async fn empty(pool: &PgPool) {
+    let anew = "DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION pg_database_owner;
+                GRANT USAGE ON SCHEMA public TO PUBLIC";
+    sqlx::raw_sql(anew).execute(pool).await.unwrap();
 }
 
 /// A transaction for the test itself.

@@ -16,7 +16,7 @@ mod wait;
 
 pub use agent::ScriptedAgent;
 pub use collector::{Collector, ReceivedSpan};
-pub use database::{begin, database_password, database_url, measure_in};
+pub use database::{begin, database_password, database_url, empty, measure_in};
 pub use fleet::{Fleet, FleetBuilder, closure};
 pub use net::free_port;
 pub use redis::TestRedis;

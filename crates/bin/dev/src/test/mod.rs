@@ -9,6 +9,7 @@ pub mod monitoring;
 pub mod nix;
 pub mod pages;
 pub mod sentences;
+mod servers;
 pub mod shown;
 pub mod sources;
 pub mod stages;

@@ -30,7 +30,10 @@ pub async fn check(run: &Run, checkout: &Path) -> Result<()> {
         ("amtool-config", "amtool", &["check-config", "alertmanager.yaml"]),
     ] {
         let spec = Spec::new(name, programs::find(tool)?).args(args.iter().copied());
-        let spec = spec.directory(checkout.join("deploy/monitoring"));
+        // Its collector of garbage takes a third of the time otherwise.
+        let spec = spec
+            .directory(checkout.join("deploy/monitoring"))
+            .env("GOGC", "800");
         run.supervisor.run(spec, BOUND).await?;
     }
     Ok(())

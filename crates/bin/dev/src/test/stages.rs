@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 
-use crate::postgres::{DevPostgres, Durability};
-use crate::redis::DevRedis;
+use crate::postgres::DevPostgres;
 use crate::run::Run;
 use crate::say::say;
 use crate::spec::Spec;
 use crate::sqlx;
+use crate::test::servers::Servers;
 use crate::test::{
     arrows, last_release, layout, manifests, monitoring, nix, pages, sentences, shown, sources,
 };
@@ -112,29 +112,7 @@ pub async fn run(run: &Run, plan: &StagePlan) -> Result<()> {
             ));
         }
     }
-    Ok(())
-}
-
-/// Started by the first stage that needs one.
-#[derive(Debug, Default)]
-struct Servers {
-    postgres: Option<DevPostgres>,
-    redis: Option<DevRedis>,
-}
-
-impl Servers {
-    async fn start(&mut self, run: &Run) -> Result<(&DevPostgres, &DevRedis)> {
-        if self.postgres.is_none() {
-            self.postgres = Some(DevPostgres::start(run, Durability::Fast).await?);
-        }
-        if self.redis.is_none() {
-            self.redis = Some(DevRedis::start(run).await?);
-        }
-        self.postgres
-            .as_ref()
-            .zip(self.redis.as_ref())
-            .context("the servers were just started")
-    }
+    servers.stop().await
 }
 
 async fn perform(run: &Run, plan: &StagePlan, stage: Stage, servers: &mut Servers) -> Result<()> {
@@ -161,7 +139,7 @@ async fn perform(run: &Run, plan: &StagePlan, stage: Stage, servers: &mut Server
         }
         Stage::Template => {
             let (postgres, _) = servers.start(run).await?;
-            check_template(run, postgres, &plan.checkout).await
+            check_template(run, postgres, plan).await
         }
         Stage::Doc => {
             let pages = cargo(&["doc", "--workspace", "--no-deps", "--keep-going", "--quiet"])
@@ -175,24 +153,35 @@ async fn perform(run: &Run, plan: &StagePlan, stage: Stage, servers: &mut Server
         }
         Stage::LastRelease => {
             let (postgres, _) = servers.start(run).await?;
-            let build = cargo(&["build", "--workspace", "--bins"]).env("SQLX_OFFLINE", "true");
+            let build = cargo(&["programs", "--bins"]).env("SQLX_OFFLINE", "true");
             run.supervisor.run(build, BOUND).await?;
             last_release::check(run, postgres, &plan.checkout, &plan.target).await
         }
         Stage::Nextest => {
             let (postgres, redis) = servers.start(run).await?;
+            sqlx::migrate_template(postgres, &plan.checkout).await?;
             // The whole-system tests start each other's programs, which cargo builds only for their own tests.
-            let build = cargo(&["build", "--workspace", "--bins"]).env("SQLX_OFFLINE", "true");
+            let build = cargo(&["programs", "--bins"]).env("SQLX_OFFLINE", "true");
             run.supervisor.run(build, BOUND).await?;
             let mut args = vec!["nextest", "run", "--workspace", "--no-fail-fast"];
             args.extend(plan.nextest.iter().map(String::as_str));
             let tests = cargo(&args)
+                .env("NEXTEST_TEST_THREADS", threads())
                 .env("SQLX_OFFLINE", "true")
                 .env("DATABASE_URL", postgres.admin_url())
                 .env("REDIS_URL", redis.url());
             run.supervisor.run(tests, BOUND).await
         }
     }
+}
+
+/// Most tests wait most of the time: for processes to start, for the database, for time limits. `--test-threads` wins.
+fn threads() -> String {
+    const FOR_EACH_CORE: usize = 3;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    #[expect(clippy::disallowed_methods, reason = "what nextest itself would read")]
+    let given = std::env::var("NEXTEST_TEST_THREADS");
+    given.unwrap_or_else(|_| (cores * FOR_EACH_CORE).to_string())
 }
 
 async fn check_arrows(run: &Run, checkout: &Path) -> Result<()> {
@@ -225,11 +214,10 @@ async fn check_arrows(run: &Run, checkout: &Path) -> Result<()> {
     bail!("{} rules of the workspace are broken:{list}", found.len())
 }
 
-/// The template must build and pass as our own crates do. It has a separate target folder, since its
-/// dependencies have other features than ours.
-async fn check_template(run: &Run, postgres: &DevPostgres, checkout: &Path) -> Result<()> {
-    let template = checkout.join("templates/default");
-    let target = checkout.join("target/template");
+/// The template must build and pass as our own crates do. Two thirds of its crates of others have our features; without
+/// debug information, as ours are built, cargo takes those that are there.
+async fn check_template(run: &Run, postgres: &DevPostgres, plan: &StagePlan) -> Result<()> {
+    let template = plan.checkout.join("templates/default");
     for args in [
         &["fmt", "--all", "--check"][..],
         &[
@@ -247,7 +235,8 @@ async fn check_template(run: &Run, postgres: &DevPostgres, checkout: &Path) -> R
             .args(args)
             .foreground()
             .directory(&template)
-            .env("CARGO_TARGET_DIR", &target)
+            .env("CARGO_TARGET_DIR", &plan.target)
+            .env("CARGO_PROFILE_DEV_DEBUG", "false")
             .env("DATABASE_URL", postgres.admin_url());
         run.supervisor.run(spec, BOUND).await?;
     }

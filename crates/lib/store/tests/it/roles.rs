@@ -96,6 +96,7 @@ const ATTACKS: [&str; 19] = [
 
 #[sqlx::test(migrations = false)]
 async fn the_processes_role_does_its_work_and_cannot_change_the_audit_log(pool: PgPool) {
+    slipway_testkit::empty(&pool).await;
     let roles = Roles::create(&pool).await;
     let migrations = roles.as_role(&roles.owner, Some(&roles.processes));
     let done = migrate(&migrations).await.unwrap();
@@ -159,6 +160,7 @@ async fn the_processes_role_does_its_work_and_cannot_change_the_audit_log(pool: 
 
 #[sqlx::test(migrations = false)]
 async fn migrating_again_takes_back_what_was_given_too_much(pool: PgPool) {
+    slipway_testkit::empty(&pool).await;
     let roles = Roles::create(&pool).await;
     let migrations = roles.as_role(&roles.owner, Some(&roles.processes));
     migrate(&migrations).await.unwrap();
@@ -182,6 +184,7 @@ async fn migrating_again_takes_back_what_was_given_too_much(pool: PgPool) {
 /// A host of the control plane without the database runs `migrate` too, as the processes' role.
 #[sqlx::test(migrations = false)]
 async fn the_processes_role_may_migrate_when_there_is_nothing_to_do(pool: PgPool) {
+    slipway_testkit::empty(&pool).await;
     let roles = Roles::create(&pool).await;
     migrate(&roles.as_role(&roles.owner, Some(&roles.processes)))
         .await
@@ -206,6 +209,7 @@ async fn the_processes_role_may_migrate_when_there_is_nothing_to_do(pool: PgPool
 
 #[sqlx::test(migrations = false)]
 async fn an_installation_with_one_role_works_and_says_so(pool: PgPool) {
+    slipway_testkit::empty(&pool).await;
     let done = migrate(&settings(&pool.connect_options(), None)).await.unwrap();
     assert_eq!(done.process_role, None);
     let store = store(&pool);

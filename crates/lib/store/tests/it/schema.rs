@@ -53,6 +53,7 @@ async fn states_in_the_schema_are_those_of_the_domain(pool: PgPool) {
 
 #[sqlx::test(migrations = false)]
 async fn an_empty_database_is_pending_and_then_current(pool: PgPool) {
+    slipway_testkit::empty(&pool).await;
     let store = store(&pool);
     let state = store.schema_state().await.unwrap();
     let SchemaState::Pending(versions) = &state else {
@@ -72,6 +73,7 @@ async fn an_empty_database_is_pending_and_then_current(pool: PgPool) {
 #[sqlx::test(migrations = false)]
 async fn two_migrators_at_the_same_time(options: PgPoolOptions, connect: PgConnectOptions) {
     let pool = options.connect_with(connect.clone()).await.unwrap();
+    slipway_testkit::empty(&pool).await;
     let settings = settings(&connect, None);
     let (a, b, c) = tokio::join!(migrate(&settings), migrate(&settings), migrate(&settings));
     let all = MIGRATOR.iter().count();
@@ -221,6 +223,7 @@ async fn wait_until_it_waits(pool: &PgPool) {
 
 #[sqlx::test(migrations = false)]
 async fn readers_go_on_while_a_migration_waits_for_an_open_transaction(pool: PgPool) {
+    slipway_testkit::empty(&pool).await;
     before_a_change_of_hosts(&pool).await;
     let mut open = slipway_testkit::begin(&pool).await;
     sqlx::query("SELECT count(*) FROM hosts")
@@ -253,6 +256,7 @@ async fn readers_go_on_while_a_migration_waits_for_an_open_transaction(pool: PgP
 
 #[sqlx::test(migrations = false)]
 async fn a_transaction_that_never_ends_is_named_as_what_is_in_the_way(pool: PgPool) {
+    slipway_testkit::empty(&pool).await;
     before_a_change_of_hosts(&pool).await;
     let mut open = slipway_testkit::begin(&pool).await;
     sqlx::query("SELECT count(*) FROM hosts")

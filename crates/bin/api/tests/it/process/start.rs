@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 #[sqlx::test(migrations = false)]
 async fn a_schema_that_does_not_fit_is_refused_with_the_cure(pool: PgPool) {
+    slipway_testkit::empty(&pool).await;
     let migrations = slipway_store::schema::MIGRATOR.iter().count();
     let mut server = Setup::new(url(&pool, None)).serve();
     assert_eq!(server.exit(Duration::from_secs(20)), 1);
