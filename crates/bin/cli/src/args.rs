@@ -24,7 +24,7 @@ pub use fleet::{EnvChange, EnvCommand, HostCommand, StrategyArgs};
 pub use messages::{CreateDestinationArgs, DestinationCommand, SetDestinationArgs};
 pub use open::{OpenArgs, Page};
 pub use release::{CreateReleaseArgs, ManifestArgs, ReleaseCommand, SourceArgs, VerifyReleaseArgs};
-pub use rollout::{Approval, HostArgs, Order, RolloutArg, RolloutCommand, WatchArgs};
+pub use rollout::{Approval, HostArgs, LogsArgs, Order, RolloutArg, RolloutCommand, WatchArgs};
 pub use verify::VerifyArgs;
 
 /// Roll releases out to hosts, watch them, and take them back.

@@ -5,6 +5,7 @@
 //! is followed beside it, in the same way.
 
 mod bars;
+mod follower;
 pub(crate) mod plain;
 pub(crate) mod printed;
 pub(crate) mod reach;
@@ -14,18 +15,18 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use slipway_client::Client;
-use slipway_domain::{RolloutId, RolloutState};
-use slipway_wire::audit::{Event, EventQuery};
-use slipway_wire::page::MAX_LIMIT;
-use slipway_wire::rollout::Rollout;
+use slipway_domain::{HostName, RolloutId, RolloutState, StepState};
+use slipway_wire::audit::Event;
+use slipway_wire::rollout::{Rollout, Step};
 use tokio::time::Instant;
 
 use crate::args::WatchArgs;
 use crate::output::Output;
-use crate::text::clean;
+use crate::text::{clean, left_out};
 use crate::{CliFailure, Exit, names, stop};
-use printed::OutputFollower;
-use reach::{AT_ONCE, Reach};
+use follower::Follower;
+use printed::{OutputFollower, PrintedLine};
+use reach::AT_ONCE;
 
 /// How long the server is asked to wait for news.
 pub(crate) const POLL: Duration = Duration::from_secs(25);
@@ -42,6 +43,8 @@ pub fn wave_name(wave: u32, canary: bool) -> String {
 /// How the watching is shown.
 enum View {
     Plain(plain::Plain),
+    /// The lines of hosts, and no events.
+    Lines(plain::Plain),
     Bars(bars::Bars),
 }
 
@@ -49,6 +52,7 @@ impl View {
     fn event(&mut self, event: &Event) -> Result<(), CliFailure> {
         match self {
             Self::Plain(plain) => plain.event(event),
+            Self::Lines(_) => Ok(()),
             Self::Bars(bars) => {
                 bars.event(event);
                 Ok(())
@@ -58,16 +62,26 @@ impl View {
 
     fn rollout(&mut self, rollout: &Rollout) {
         match self {
-            Self::Plain(_) => {}
+            Self::Plain(_) | Self::Lines(_) => {}
             Self::Bars(bars) => bars.rollout(rollout),
         }
     }
 
     fn note(&mut self, text: &str) -> Result<(), CliFailure> {
         match self {
-            Self::Plain(plain) => plain.note(text),
+            Self::Plain(plain) | Self::Lines(plain) => plain.note(text),
             Self::Bars(bars) => {
                 bars.note(text);
+                Ok(())
+            }
+        }
+    }
+
+    fn printed(&mut self, line: &PrintedLine) -> Result<(), CliFailure> {
+        match self {
+            Self::Plain(plain) | Self::Lines(plain) => plain.printed(line),
+            Self::Bars(bars) => {
+                bars.printed(line);
                 Ok(())
             }
         }
@@ -87,15 +101,8 @@ pub async fn watch(
     } else {
         View::Plain(plain::Plain::new(*output))
     });
-    let mut printed = OutputFollower::new(client, id);
-    let mut follower = Follower {
-        client,
-        id,
-        after: 0,
-        until_paused: how.until_paused,
-        last: None,
-        reach: Reach::default(),
-    };
+    let mut printed = how.logs.then(|| OutputFollower::new(client, id));
+    let mut follower = Follower::new(client, id, how.until_paused);
     let deadline = how
         .timeout
         .map(|seconds| Instant::now() + Duration::from_secs(seconds));
@@ -105,28 +112,16 @@ pub async fn watch(
             None => std::future::pending().await,
         }
     };
-    let printing = async {
-        if !how.logs {
-            std::future::pending::<()>().await;
-        }
-        loop {
-            for line in printed.next(POLL).await {
-                if let Err(failure) = view.borrow_mut().note(&line) {
-                    return failure;
-                }
-            }
-        }
-    };
     let mut outcome = tokio::select! {
-        outcome = follower.follow(&view) => outcome,
-        failure = printing => Err(failure),
+        outcome = follow(&mut follower, printed.as_mut(), &view) => outcome,
         () = time_up => Ok(Exit::TimeUp),
         exit = stop::asked() => Ok(exit),
     };
-    if how.logs && matches!(outcome, Ok(exit) if exit.is_an_end()) {
-        let show = |line: &str| drop(view.borrow_mut().note(line));
+    if let Some(printed) = &mut printed
+        && matches!(outcome, Ok(exit) if exit.is_an_end())
+    {
         tokio::select! {
-            () = printed.last(show) => {}
+            () = last_lines(printed, &view) => {}
             exit = stop::asked() => outcome = Ok(exit),
         }
     }
@@ -147,6 +142,60 @@ pub async fn watch(
     Ok(exit)
 }
 
+/// Follows what the hosts of a rollout print, until it is over.
+pub async fn follow_logs(
+    output: &Output,
+    client: &Client,
+    id: RolloutId,
+    host: Option<HostName>,
+    search: Option<String>,
+) -> Result<Exit, CliFailure> {
+    let client = &client.clone().retry_for(AT_ONCE);
+    let view = RefCell::new(View::Lines(plain::Plain::new(*output)));
+    let mut printed = OutputFollower::new(client, id).only(host, search);
+    let mut follower = Follower::new(client, id, false);
+    let all = async {
+        let over = follow(&mut follower, Some(&mut printed), &view).await;
+        if over.is_ok() {
+            last_lines(&mut printed, &view).await;
+        }
+        over
+    };
+    tokio::select! {
+        over = all => over.map(|_| Exit::Success),
+        exit = stop::asked() => Ok(exit),
+    }
+}
+
+/// Shows what was and then what comes, until the rollout is over or waits for a person.
+async fn follow(
+    follower: &mut Follower<'_>,
+    printed: Option<&mut OutputFollower>,
+    view: &RefCell<View>,
+) -> Result<Exit, CliFailure> {
+    let Some(printed) = printed else {
+        return follower.follow(view).await;
+    };
+    follower.catch_up(printed, view).await?;
+    let printing = async {
+        loop {
+            for line in printed.next(POLL).await {
+                if let Err(failure) = view.borrow_mut().printed(&line) {
+                    return failure;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        outcome = follower.follow(view) => outcome,
+        failure = printing => Err(failure),
+    }
+}
+
+async fn last_lines(printed: &mut OutputFollower, view: &RefCell<View>) {
+    printed.last(|line| drop(view.borrow_mut().printed(line))).await;
+}
+
 /// The last word.
 fn ending(rollout: &Rollout, exit: Exit) -> String {
     let summary = &rollout.summary;
@@ -157,10 +206,17 @@ fn ending(rollout: &Rollout, exit: Exit) -> String {
         summary.state,
         reason.unwrap_or_default()
     );
-    for step in &rollout.steps {
-        if let Some(reason) = &step.reason {
-            let _ = writeln!(text, "  {} {}: {}", step.host, step.state, clean(reason));
-        }
+    let with_reason = || {
+        let steps = rollout.steps.iter();
+        steps.filter_map(|step| Some((step, step.reason.as_deref()?)))
+    };
+    let is_skipped = |step: &Step| step.state == StepState::Skipped;
+    for (step, reason) in with_reason().filter(|(step, _)| !is_skipped(step)) {
+        let _ = writeln!(text, "  {} {}: {}", step.host, step.state, clean(reason));
+    }
+    let skipped = with_reason().filter(|(step, _)| is_skipped(step));
+    for line in left_out(skipped.map(|(step, reason)| (&step.host, reason))) {
+        let _ = writeln!(text, "  {line}");
     }
     let next = match (exit, summary.state) {
         (Exit::WaitsForPerson, RolloutState::PendingApproval) => "slipway rollout show --plan",
@@ -170,71 +226,4 @@ fn ending(rollout: &Rollout, exit: Exit) -> String {
     };
     let _ = writeln!(text, "next: {next} {}", summary.reference());
     text
-}
-
-struct Follower<'a> {
-    client: &'a Client,
-    id: RolloutId,
-    after: i64,
-    until_paused: bool,
-    last: Option<Rollout>,
-    reach: Reach,
-}
-
-impl Follower<'_> {
-    async fn follow(&mut self, view: &RefCell<View>) -> Result<Exit, CliFailure> {
-        let mut wait = None;
-        loop {
-            let events = self.events(view, wait).await?;
-            for event in &events {
-                view.borrow_mut().event(event)?;
-            }
-            if let Some(last) = events.last() {
-                self.after = self.after.max(last.number);
-            }
-            if events.len() == MAX_LIMIT as usize {
-                // More are there already.
-                wait = None;
-                continue;
-            }
-            let rollout = self.rollout(view).await?;
-            let state = rollout.summary.state;
-            view.borrow_mut().rollout(&rollout);
-            self.last = Some(rollout);
-            let waits = matches!(state, RolloutState::Paused | RolloutState::PendingApproval);
-            if state.is_terminal() || (waits && self.until_paused) {
-                // What was written between the two questions.
-                for event in &self.events(view, None).await? {
-                    view.borrow_mut().event(event)?;
-                }
-                return Ok(Exit::of(state));
-            }
-            wait = Some(POLL);
-        }
-    }
-
-    async fn events(
-        &mut self,
-        view: &RefCell<View>,
-        wait: Option<Duration>,
-    ) -> Result<Vec<Event>, CliFailure> {
-        let query = EventQuery {
-            after: Some(self.after),
-            limit: Some(MAX_LIMIT),
-            ..EventQuery::default()
-        };
-        let question = async || self.client.rollout_events(self.id, &query, wait).await;
-        let page = self
-            .reach
-            .ask(question, |text| view.borrow_mut().note(text))
-            .await?;
-        Ok(page.items)
-    }
-
-    async fn rollout(&mut self, view: &RefCell<View>) -> Result<Rollout, CliFailure> {
-        let question = async || self.client.rollout(self.id).await;
-        self.reach
-            .ask(question, |text| view.borrow_mut().note(text))
-            .await
-    }
 }

@@ -143,9 +143,15 @@ async fn the_cli_follows_what_scripts_print_while_everything_is_killed() {
     .output()
     .await
     .unwrap();
-    assert_eq!(
-        String::from_utf8(found.stdout).unwrap(),
-        "web-2 activate-1 | step 3\n"
+    let found = String::from_utf8(found.stdout).unwrap();
+    let (at, line) = found.split_once(' ').unwrap();
+    assert_eq!(line, "web-2 activate-1 | step 3\n");
+    let of_piece = kept.iter().filter(|piece| piece.text.contains("step 3"));
+    assert!(
+        of_piece
+            .map(|piece| piece.at.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+            .any(|kept| kept == at),
+        "{at}"
     );
     rig.run.close().await.unwrap();
 }

@@ -43,6 +43,15 @@ pub struct RolloutHostPlans {
     pub approval_refused: Option<String>,
 }
 
+impl RolloutHostPlans {
+    /// The hosts that are online and have not fetched their closure yet. While there are any, no approval is taken: their
+    /// plans would change the digest.
+    pub fn still_fetching(&self) -> impl Iterator<Item = &HostName> {
+        let fetches = |host: &&UnplannedHost| host.online && host.is_fetching();
+        self.unknown.iter().filter(fetches).map(|host| &host.host)
+    }
+}
+
 /// What a release changes on its hosts, as far as any staging has told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -93,4 +102,12 @@ pub struct UnplannedHost {
     pub state: Option<StepState>,
     /// Whether it was heard of lately.
     pub online: bool,
+}
+
+impl UnplannedHost {
+    /// Whether its closure is still to be fetched.
+    #[must_use]
+    pub const fn is_fetching(&self) -> bool {
+        matches!(self.state, None | Some(StepState::Waiting | StepState::Staging))
+    }
 }

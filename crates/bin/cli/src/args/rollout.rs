@@ -36,7 +36,7 @@ impl FromStr for RolloutArg {
 /// How to watch.
 #[derive(Debug, Clone, Default, Args)]
 pub struct WatchArgs {
-    /// Stop watching, with exit code 13, when the rollout waits for a person: paused, or for its approval
+    /// Stop watching, with exit code 13, when the rollout waits for a person: paused, or ready to be approved
     #[arg(long)]
     pub until_paused: bool,
     /// Stop watching, with exit code 14, after this many seconds; at most 30 days
@@ -45,6 +45,22 @@ pub struct WatchArgs {
     /// Show what the hosts' switch scripts and hooks print, each line with its host
     #[arg(long)]
     pub logs: bool,
+}
+
+/// Which output, and whether to go on with it.
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// The rollout's number or id, latest, previous, or an environment for its rollout under way or its newest
+    pub rollout: RolloutArg,
+    /// Only of this host
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<HostName>,
+    /// Only lines that contain this text; upper and lower case are the same
+    #[arg(long, value_name = "TEXT")]
+    pub search: Option<String>,
+    /// Go on with what comes, until the rollout is over
+    #[arg(long, short)]
+    pub follow: bool,
 }
 
 /// Which hosts take part.
@@ -133,17 +149,11 @@ pub enum RolloutCommand {
     },
     /// Show what the switch scripts and hooks of a rollout's hosts printed
     ///
+    /// Each line has the time at which the control plane took it, its host and its job. `slipway rollout watch --logs` shows
+    /// the events between them.
+    ///
     /// Of every script the first 48 KiB and the last 16 KiB are kept, for 30 days after the rollout's end.
-    Logs {
-        /// The rollout's number or id, latest, previous, or an environment for its rollout under way or its newest
-        rollout: RolloutArg,
-        /// Only of this host
-        #[arg(long, value_name = "HOST")]
-        host: Option<HostName>,
-        /// Only lines with this text, in capitals or not
-        #[arg(long, value_name = "TEXT")]
-        search: Option<String>,
-    },
+    Logs(LogsArgs),
     /// Let a rollout begin that waits for approval; not by its author
     ///
     /// By its number or its id only: whoever approves has looked at this very rollout, and an environment may have another

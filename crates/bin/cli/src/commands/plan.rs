@@ -12,7 +12,7 @@ use crate::text::{bytes, clean, count, listed};
 /// The most entries of a section that are shown.
 const MOST_SHOWN: usize = 12;
 /// The most hosts that are named in one line.
-const MOST_NAMED: usize = 8;
+pub(super) const MOST_NAMED: usize = 8;
 
 pub(super) fn of_rollout(plans: &RolloutHostPlans) -> String {
     let hosts = plans.plans.iter().map(|plan| plan.hosts.len()).sum::<usize>() + plans.unknown.len();
@@ -30,6 +30,7 @@ pub(super) fn of_rollout(plans: &RolloutHostPlans) -> String {
     let hosts_of = count(hosts, "host");
     let _ = match (hosts, plans.plans.len()) {
         (0 | 1, _) => writeln!(text, "\n{hosts_of}"),
+        (_, 0) => writeln!(text, "\n{hosts_of}, and no plan is known yet"),
         (_, 1) => writeln!(text, "\n{hosts_of}, all with the same plan"),
         (_, several) => writeln!(text, "\n{hosts_of} with {several} different plans"),
     };
@@ -72,8 +73,8 @@ fn shared(text: &mut String, plans: &[SharedPlan], unknown: &[UnplannedHost]) {
         }
     }
     let offline: Vec<&str> = named(unknown, |host| !host.online);
-    let waits: Vec<&str> = named(unknown, |host| host.online && is_fetching(host));
-    let silent: Vec<&str> = named(unknown, |host| host.online && !is_fetching(host));
+    let waits: Vec<&str> = named(unknown, |host| host.online && host.is_fetching());
+    let silent: Vec<&str> = named(unknown, |host| host.online && !host.is_fetching());
     for (hosts, why) in [
         (offline, "offline, so not known"),
         (waits, "not known yet: still to fetch"),
@@ -97,11 +98,6 @@ pub(super) fn of_hosts(text: &mut String, hosts: &[&str], of: &HostPlan) {
 fn named(hosts: &[UnplannedHost], of: impl Fn(&UnplannedHost) -> bool) -> Vec<&str> {
     let hosts = hosts.iter().filter(|host| of(host));
     hosts.map(|host| host.host.as_str()).collect()
-}
-
-fn is_fetching(host: &UnplannedHost) -> bool {
-    use slipway_domain::StepState as S;
-    matches!(host.state, None | Some(S::Waiting | S::Staging))
 }
 
 fn sizes(report: &PlanReport) -> String {

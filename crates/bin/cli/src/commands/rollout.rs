@@ -9,7 +9,9 @@ use slipway_client::Client;
 use slipway_domain::calendar::{GivenTime, Hold};
 use slipway_domain::digest::Digest;
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{EnvironmentName, Reference, ReleaseRef, RolloutId, RolloutRef, RolloutState, Strategy};
+use slipway_domain::{
+    EnvironmentName, HostName, Reference, ReleaseRef, RolloutId, RolloutRef, RolloutState, Strategy,
+};
 use slipway_text::plain;
 use slipway_wire::audit::{Event, EventQuery};
 use slipway_wire::page::{EnvironmentPageQuery, MAX_LIMIT};
@@ -22,7 +24,7 @@ use crate::args::{Approval, HostArgs, Order, RolloutArg, RolloutCommand, Strateg
 use crate::context::Context;
 use crate::output::Output;
 use crate::table::{Cell, Table, rollout_state, step_state};
-use crate::text::{LIST_TEXT_CHARS, ago, brief, clean, instant, maybe_instant, short_duration};
+use crate::text::{LIST_TEXT_CHARS, ago, brief, clean, instant, listed, maybe_instant, short_duration};
 use crate::{CliFailure, Exit, names, watch};
 
 pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Exit, CliFailure> {
@@ -92,11 +94,7 @@ pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Ex
             let rollout = client.rollout(&rollout).await?;
             output.show(&rollout, || text(&rollout, &output))?;
         }
-        RolloutCommand::Logs {
-            rollout,
-            host,
-            search,
-        } => logs::show(&client, &output, rollout, host, search).await?,
+        RolloutCommand::Logs(args) => return logs::run(&client, &output, args).await,
         RolloutCommand::Approve(approval) => approve(&client, &output, approval).await?,
         RolloutCommand::Pause(order) => give(&client, &output, order, CommandKind::Pause, None).await?,
         RolloutCommand::Resume(seen) => {
@@ -213,27 +211,52 @@ async fn approve(client: &Client, output: &Output, approval: Approval) -> Result
     let id = &order.rollout;
     let Some(plan) = plan else {
         let plans = client.rollout_host_plans(id).await?;
+        let look = format!("slipway rollout show --plan {id}");
+        if let Some(why) = why_not_yet(&plans) {
+            return Err(CliFailure::usage(why).help(format!("look again: {look}")));
+        }
         let failure = CliFailure::usage("an approval is for a plan: give it with --plan");
         return Err(failure.help(format!(
-            "look at it with `slipway rollout show --plan {id}`; if it is what you want: slipway rollout approve {id} --plan {}",
+            "look at it with `{look}`; if it is what you want: slipway rollout approve {id} --plan {}",
             plans.digest
         )));
     };
     give(client, output, order.into(), CommandKind::Approve, Some(plan)).await
 }
 
+/// Why no approval of the rollout would be taken now, while hosts fetch.
+fn why_not_yet(plans: &RolloutHostPlans) -> Option<String> {
+    let fetching: Vec<&str> = plans.still_fetching().map(HostName::as_str).collect();
+    let is_waiting = plans.state == RolloutState::PendingApproval && !fetching.is_empty();
+    is_waiting.then(|| {
+        format!(
+            "it cannot be approved yet: {} still to fetch: {}",
+            match fetching.len() {
+                1 => "1 online host has".to_owned(),
+                several => format!("{several} online hosts have"),
+            },
+            listed(&fetching, super::plan::MOST_NAMED)
+        )
+    })
+}
+
 fn plan_text(plans: &RolloutHostPlans) -> String {
     let mut text = super::plan::of_rollout(plans);
-    if plans.state == RolloutState::PendingApproval {
-        let digest = plans.digest;
-        let id = plans
-            .rollout_number
-            .map_or(RolloutRef::Id(plans.rollout), RolloutRef::Number);
-        let _ = writeln!(
-            text,
-            "\nto approve it: slipway rollout approve {id} --plan {digest}"
-        );
+    if plans.state != RolloutState::PendingApproval {
+        return text;
     }
+    let id = plans
+        .rollout_number
+        .map_or(RolloutRef::Id(plans.rollout), RolloutRef::Number);
+    let _ = match (why_not_yet(plans), &plans.approval_refused) {
+        (Some(why), _) => writeln!(text, "\n{why}\nlook again: slipway rollout show --plan {id}"),
+        (None, Some(refused)) => writeln!(text, "\nyou cannot approve it: {}", clean(refused)),
+        (None, None) => writeln!(
+            text,
+            "\nto approve it: slipway rollout approve {id} --plan {}",
+            plans.digest
+        ),
+    };
     text
 }
 

@@ -10,6 +10,7 @@ use slipway_wire::audit::Event;
 use slipway_wire::rollout::{Rollout, Step};
 
 use super::plain::sentence;
+use super::printed::PrintedLine;
 use super::wave_name;
 use crate::text::clean;
 
@@ -54,9 +55,16 @@ impl Bars {
     /// Only what the bars cannot show stays above them: changes of the rollout itself.
     pub(super) fn event(&self, event: &Event) {
         if event.event.step.is_none() && event.event.host.is_none() {
-            let line = format!("{} {}", event.at.format("%H:%M:%SZ"), sentence(event));
-            self.note(&line);
+            self.at(event.at, &sentence(event));
         }
+    }
+
+    pub(super) fn printed(&self, line: &PrintedLine) {
+        self.at(line.at.unwrap_or_else(self.now), &line.text);
+    }
+
+    fn at(&self, at: DateTime<Utc>, text: &str) {
+        self.note(&format!("{} {text}", at.format("%H:%M:%SZ")));
     }
 
     pub(super) fn note(&self, text: &str) {

@@ -3,8 +3,11 @@
 use std::io::{self, Write as _};
 
 use chrono::{DateTime, Utc};
+use slipway_domain::StorePath;
+use slipway_domain::digest::Digest;
 use slipway_wire::audit::Event;
 
+use super::printed::PrintedLine;
 use crate::CliFailure;
 use crate::output::Output;
 use crate::text::clean;
@@ -27,6 +30,11 @@ impl Plain {
         self.line((self.output.now)(), text)
     }
 
+    /// A line of a host, with the time at which it came and not the one at which somebody looks.
+    pub(crate) fn printed(&self, line: &PrintedLine) -> Result<(), CliFailure> {
+        self.line(line.at.unwrap_or_else(self.output.now), &line.text)
+    }
+
     fn line(&self, at: DateTime<Utc>, text: &str) -> Result<(), CliFailure> {
         let line = format!("{} {}\n", at.format("%Y-%m-%dT%H:%M:%SZ"), clean(text));
         if self.output.json {
@@ -39,7 +47,7 @@ impl Plain {
     }
 }
 
-/// What happened, in one line: `web-1 activating -> verifying: the switch script ended well`.
+/// What happened, in one line: `web-1 activating -> verifying: activated`.
 pub(crate) fn sentence(event: &Event) -> String {
     let new = &event.event;
     let about = match (&event.host_name, new.host.is_some() || new.step.is_some()) {
@@ -47,6 +55,13 @@ pub(crate) fn sentence(event: &Event) -> String {
         (None, true) => "a host".to_owned(),
         (None, false) => "rollout".to_owned(),
     };
+    // These two have the value in place of a state.
+    let value = new.to.as_deref().unwrap_or_default();
+    match new.kind.as_str() {
+        "step.plan" => return format!("{about} reported its plan {}", short_digest(value)),
+        "step.prior" => return format!("{about} ran {} before", short_path(value)),
+        _ => {}
+    }
     let what = match (&new.from, &new.to) {
         (Some(from), Some(to)) => format!("{from} -> {to}"),
         (None, Some(to)) => to.clone(),
@@ -57,4 +72,14 @@ pub(crate) fn sentence(event: &Event) -> String {
         _ => String::new(),
     };
     format!("{about} {what}: {}{by}", new.cause_text())
+}
+
+fn short_digest(text: &str) -> String {
+    text.parse::<Digest>()
+        .map_or_else(|_| text.to_owned(), |digest| digest.short())
+}
+
+fn short_path(text: &str) -> String {
+    text.parse::<StorePath>()
+        .map_or_else(|_| text.to_owned(), |path| path.short())
 }

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use slipway_client::{Client, ClientError};
-use slipway_domain::RolloutId;
+use slipway_domain::{HostName, RolloutId};
 use slipway_text::number::bytes;
 use slipway_wire::output::{Output, OutputQuery};
 use slipway_wire::page::MAX_LIMIT;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::reach::BACKOFF;
+use super::reach::{BACKOFF, is_unknown};
 use crate::text::clean;
 
 /// How long the last lines are waited for once a rollout is over: agents send them a moment later.
@@ -19,17 +20,29 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How long there is silence before nothing more is expected.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// The lines of a piece, such as `web-1 activate-1 | starting nginx`.
-pub(crate) fn lines(piece: &Output) -> Vec<String> {
-    let who = format!("{} {} |", piece.host, clean(&piece.job));
+/// A line of a host.
+#[derive(Debug)]
+pub(crate) struct PrintedLine {
+    /// When the control plane took it; none of what is said here about the output.
+    pub(crate) at: Option<DateTime<Utc>>,
+    /// Such as `web-1 activate-1 | starting nginx`.
+    pub(crate) text: String,
+}
+
+/// The lines of a piece.
+pub(crate) fn lines(piece: &Output) -> Vec<PrintedLine> {
+    let line = |text: &str| PrintedLine {
+        at: Some(piece.at),
+        text: format!("{} {} | {}", piece.host, clean(&piece.job), clean(text)),
+    };
     let mut lines = Vec::new();
     if piece.skipped > 0 {
-        lines.push(format!("{who} … {} left out …", bytes(piece.skipped)));
+        lines.push(line(&format!("… {} left out …", bytes(piece.skipped))));
     }
-    lines.extend(piece.text.lines().map(|line| format!("{who} {}", clean(line))));
+    lines.extend(piece.text.lines().map(line));
     if piece.cut {
-        lines.push(format!(
-            "{who} … the host printed more than is kept; the rest is in its journal …"
+        lines.push(line(
+            "… the host printed more than is kept; the rest is in its journal …",
         ));
     }
     lines
@@ -39,7 +52,7 @@ pub(crate) fn lines(piece: &Output) -> Vec<String> {
 pub(crate) struct OutputFollower {
     client: Client,
     id: RolloutId,
-    after: i64,
+    query: OutputQuery,
     tries: u32,
     /// The API has no output to show: it is of an earlier release.
     is_deaf: bool,
@@ -50,32 +63,38 @@ impl OutputFollower {
         Self {
             client: client.clone(),
             id,
-            after: 0,
+            query: OutputQuery {
+                after: Some(0),
+                limit: Some(MAX_LIMIT),
+                ..OutputQuery::default()
+            },
             tries: 0,
             is_deaf: false,
         }
     }
 
+    /// Only the lines of this host, and only those that have this text.
+    pub(crate) fn only(mut self, host: Option<HostName>, search: Option<String>) -> Self {
+        self.query.host = host;
+        self.query.search = search;
+        self
+    }
+
+    /// The lines that are kept already, a page of them, and whether there may be more. None while the API is away.
+    pub(crate) async fn kept(&mut self) -> Option<(Vec<PrintedLine>, bool)> {
+        if self.is_deaf {
+            return None;
+        }
+        self.page(None).await.ok()
+    }
+
     /// The lines that come next, or none within the wait.
-    pub(crate) async fn next(&mut self, wait: Duration) -> Vec<String> {
+    pub(crate) async fn next(&mut self, wait: Duration) -> Vec<PrintedLine> {
         if self.is_deaf {
             std::future::pending::<()>().await;
         }
-        let query = OutputQuery {
-            after: Some(self.after),
-            limit: Some(MAX_LIMIT),
-            ..OutputQuery::default()
-        };
-        match self.client.rollout_output(self.id, &query, Some(wait)).await {
-            Ok(page) => {
-                self.tries = 0;
-                self.after = page.items.last().map_or(self.after, |last| last.number);
-                page.items.iter().flat_map(lines).collect()
-            }
-            Err(error) if is_unknown(&error) => {
-                self.is_deaf = true;
-                vec!["this API tells no output of hosts; it is of an earlier release".to_owned()]
-            }
+        match self.page(Some(wait)).await {
+            Ok((lines, _)) => lines,
             // That the API is away, whoever follows the events says.
             Err(error) => {
                 let pause = BACKOFF.pause(self.tries, error.retry_after());
@@ -86,8 +105,27 @@ impl OutputFollower {
         }
     }
 
+    async fn page(&mut self, wait: Option<Duration>) -> Result<(Vec<PrintedLine>, bool), ClientError> {
+        match self.client.rollout_output(self.id, &self.query, wait).await {
+            Ok(page) => {
+                self.tries = 0;
+                // A page of a search may have no line although there are more pages.
+                let next = page.next.and_then(|next| next.parse().ok());
+                let read = page.items.last().map(|last| last.number).max(next);
+                self.query.after = self.query.after.max(read);
+                Ok((page.items.iter().flat_map(lines).collect(), next.is_some()))
+            }
+            Err(error) if is_unknown(&error) => {
+                self.is_deaf = true;
+                let text = "this API tells no output of hosts; it is of an earlier release".to_owned();
+                Ok((vec![PrintedLine { at: None, text }], false))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// What comes within moments of the rollout's end.
-    pub(crate) async fn last(&mut self, mut show: impl FnMut(&str)) {
+    pub(crate) async fn last(&mut self, mut show: impl FnMut(&PrintedLine)) {
         let end = Instant::now() + LAST_LINES;
         let mut until = Instant::now() + SILENCE;
         while !self.is_deaf {
@@ -105,8 +143,4 @@ impl OutputFollower {
             }
         }
     }
-}
-
-fn is_unknown(error: &ClientError) -> bool {
-    error.problem().is_some_and(|problem| problem.status == 404)
 }

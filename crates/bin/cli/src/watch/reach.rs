@@ -56,3 +56,8 @@ impl Reach {
         }
     }
 }
+
+/// Whether the API has no such address: it is of an earlier release.
+pub(crate) fn is_unknown(error: &ClientError) -> bool {
+    error.problem().is_some_and(|problem| problem.status == 404)
+}

@@ -157,9 +157,12 @@ fn with_json_the_document_is_alone_on_stdout() {
 
 #[test]
 fn waiting_for_a_person_ends_the_watching_only_when_asked() {
-    for state in ["paused", "pending_approval"] {
+    for (state, steps) in [
+        ("paused", ["committed", "waiting"]),
+        ("pending_approval", ["staged", "staged"]),
+    ] {
         let stage = Stage::new();
-        stage.set(state, None, ["committed", "waiting"]);
+        stage.set(state, None, steps);
         let server = stage.serve(0);
         let ran = end(watch(&Slipway::at(&server), &["--until-paused"]));
         assert_eq!(ran.code, 13, "{ran:?}");
@@ -167,6 +170,82 @@ fn waiting_for_a_person_ends_the_watching_only_when_asked() {
         let ran = end(watch(&Slipway::at(&server), &["--timeout", "1"]));
         assert_eq!(ran.code, 14, "{ran:?}");
     }
+}
+
+#[test]
+fn a_rollout_waits_for_its_approval_once_all_hosts_that_are_online_have_fetched() {
+    let stage = Stage::new();
+    stage.set("pending_approval", None, ["staged", "staging"]);
+    let online = Arc::new(Mutex::new(true));
+    let server = {
+        let (stage, online) = (stage.clone(), Arc::clone(&online));
+        ScriptedApi::start(move |request| {
+            if !request.path.ends_with("/host-plans") {
+                return stage.reply(request);
+            }
+            let unknown = json!({"host": "web-2", "state": "staging", "online": *online.lock().unwrap()});
+            let plans = json!({
+                "rollout": ROLLOUT, "environment": "prod", "release": crate::common::RELEASE, "state": "pending_approval",
+                "digest": format!("sha256:{}", "ab".repeat(32)), "plans": [], "unknown": [unknown],
+            });
+            ScriptedReply::json(200, &plans)
+        })
+    };
+    let slipway = Slipway::at(&server);
+    let looked = |times: usize| {
+        let until = std::time::Instant::now() + Duration::from_mins(1);
+        let looks = || {
+            let requests = server.requests();
+            let looks = requests
+                .iter()
+                .filter(|request| request.path.ends_with("/host-plans"));
+            looks.count()
+        };
+        while looks() < times {
+            assert!(std::time::Instant::now() < until, "nobody looked at the plans");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let child = watch(&slipway, &["--until-paused"]);
+    looked(2);
+    *online.lock().unwrap() = false;
+    let ran = end(child);
+    assert_eq!(ran.code, 13, "{ran:?}");
+    // The last host that fetched leaves nobody to ask about.
+    *online.lock().unwrap() = true;
+    let child = watch(&slipway, &["--until-paused"]);
+    looked(5);
+    stage.set("pending_approval", None, ["staged", "staged"]);
+    assert_eq!(end(child).code, 13);
+}
+
+#[test]
+fn what_an_agent_reports_is_told_with_the_host_first_and_the_value_last() {
+    let stage = Stage::new();
+    stage.set("succeeded", None, ["committed", "committed"]);
+    for (kind, to) in [
+        ("step.plan", format!("sha256:{}", "9b".repeat(32))),
+        ("step.prior", crate::common::CLOSURE.to_owned()),
+    ] {
+        let events = &mut stage.0.lock().unwrap().1;
+        let step = crate::common::TOKEN_ID;
+        events.push(json!({
+            "number": events.len() + 1, "at": AT, "actor": {"kind": "host", "name": "web-1"}, "kind": kind,
+            "environment": null, "rollout": ROLLOUT, "step": step, "host": step, "from": null, "to": to,
+            "cause": "so it is", "hash": "", "host_name": "web-1",
+        }));
+    }
+    let server = stage.serve(0);
+    let ran = end(watch(&Slipway::at(&server), &[]));
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert_eq!(
+        lines[1..3],
+        [
+            "2026-03-01T12:00:00Z web-1 reported its plan 9b9b9b9b9b9b",
+            "2026-03-01T12:00:00Z web-1 ran 0c5r1m2n…-nixos-system-web before",
+        ],
+        "{ran:?}"
+    );
 }
 
 #[test]

@@ -21,7 +21,7 @@ use crate::CliFailure;
 use crate::output::Output;
 use crate::watch::POLL;
 use crate::watch::plain::Plain;
-use crate::watch::printed::OutputFollower;
+use crate::watch::printed::{OutputFollower, PrintedLine};
 use crate::watch::reach::{AT_ONCE, Reach};
 
 /// The least time between two looks at the whole fleet.
@@ -62,7 +62,7 @@ pub(super) async fn watch(
             loop {
                 tokio::select! {
                     page = &mut asking => break page?.items,
-                    Some(line) = printed.lines.recv() => lines.note(&line)?,
+                    Some(line) = printed.lines.recv() => lines.printed(&line)?,
                 }
             }
         };
@@ -114,8 +114,8 @@ async fn newest_event(client: &Client) -> Result<i64, ClientError> {
 /// The output of every rollout under way, in tasks that end with their rollouts.
 struct Printed {
     client: Client,
-    send: mpsc::Sender<String>,
-    lines: mpsc::Receiver<String>,
+    send: mpsc::Sender<PrintedLine>,
+    lines: mpsc::Receiver<PrintedLine>,
     followed: BTreeSet<RolloutId>,
     tasks: JoinSet<()>,
 }
@@ -144,7 +144,12 @@ impl Printed {
     }
 }
 
-async fn follow(client: Client, id: RolloutId, mut follower: OutputFollower, send: mpsc::Sender<String>) {
+async fn follow(
+    client: Client,
+    id: RolloutId,
+    mut follower: OutputFollower,
+    send: mpsc::Sender<PrintedLine>,
+) {
     loop {
         let lines = follower.next(POLL).await;
         if lines.is_empty() {
