@@ -135,6 +135,9 @@ pub struct Destination {
     pub created_at: DateTime<Utc>,
     /// Who made it.
     pub created_by: String,
+    /// Why the oldest message that waits to be sent again was not taken: the destination fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing: Option<String>,
 }
 
 /// A new destination.
@@ -245,6 +248,39 @@ pub struct Delivery {
     /// When it was delivered, or given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<DateTime<Utc>>,
+    /// The earlier delivery that it waits for: messages of one rollout or one environment keep their order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<EarlierDelivery>,
+}
+
+impl Delivery {
+    /// What a waiting delivery waits for; nothing where it is next to be sent.
+    #[must_use]
+    pub fn waits_for_words(&self) -> Option<String> {
+        let earlier = self.waits_for.as_ref()?;
+        let of = match (earlier.rollout_number, &earlier.environment) {
+            (Some(number), _) => format!(" of rollout #{number}"),
+            (None, Some(environment)) => format!(" of {environment}"),
+            (None, None) => String::new(),
+        };
+        Some(format!("waits for {}{of}", earlier.kind))
+    }
+}
+
+/// A delivery before another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EarlierDelivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// What its message is about.
+    pub kind: MessageKind,
+    /// The number of its rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout_number: Option<u64>,
+    /// Where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<EnvironmentName>,
 }
 
 /// The query of `GET /destinations/{name}/deliveries`.

@@ -206,7 +206,7 @@ fn list(context: &Context, all: &[Delivery]) -> String {
         "STATE",
         "TRIES",
         "QUEUED",
-        "LAST ERROR",
+        "WHY",
     ]);
     for one in all {
         let tone = match one.state {
@@ -221,7 +221,11 @@ fn list(context: &Context, all: &[Delivery]) -> String {
             Cell::new(one.state.as_str(), tone),
             one.attempts.to_string().into(),
             instant(one.created_at).into(),
-            Cell::maybe(one.last_error.as_deref().map(|error| brief(error, ERROR_CHARS))),
+            Cell::maybe(
+                (one.waits_for_words())
+                    .or_else(|| one.last_error.clone())
+                    .map(|text| brief(&text, ERROR_CHARS)),
+            ),
         ]);
     }
     table.render(context.output.colour, "no deliveries")
@@ -253,6 +257,14 @@ fn text(one: &Destination) -> String {
                 None => "yes".to_owned(),
             },
         ),
+        (
+            "failing",
+            one.failing
+                .as_deref()
+                .filter(|_| one.enabled)
+                .unwrap_or("no")
+                .to_owned(),
+        ),
         ("waiting", one.waiting.to_string()),
         ("dead", one.dead.to_string()),
         ("delivered", maybe_instant(one.delivered_at)),
@@ -278,9 +290,9 @@ fn whither(one: &Destination) -> String {
 }
 
 fn state(one: &Destination) -> Cell {
-    if one.enabled {
-        Cell::new("enabled", Tone::Good)
-    } else {
-        Cell::new("disabled", Tone::Bad)
+    match (one.enabled, &one.failing) {
+        (false, _) => Cell::new("disabled", Tone::Bad),
+        (true, Some(why)) => Cell::new(format!("failing: {}", brief(why, ERROR_CHARS)), Tone::Bad),
+        (true, None) => Cell::new("enabled", Tone::Good),
     }
 }

@@ -192,3 +192,33 @@ fn what_is_dead_is_shown_and_replayed() {
     let ran = Slipway::at(&none).run(&["destination", "replay", "ops"]);
     assert!(ran.stdout.contains("nothing is sent again"), "{ran:?}");
 }
+
+#[test]
+fn a_destination_that_fails_and_a_message_that_waits_for_another_say_so() {
+    let server = ScriptedApi::start(|request| {
+        let mut one = destination("standard", true);
+        one["failing"] = json!("host name not found");
+        let reply = match request.path.as_str() {
+            "/api/v1/destinations" => json!({ "items": [one] }),
+            "/api/v1/destinations/ops/deliveries" => {
+                let mut waits = delivery("waiting", None);
+                waits["waits_for"] = json!({ "id": ID, "kind": "rollout.started", "rollout_number": 7 });
+                json!({ "items": [waits, delivery("waiting", Some("host name not found"))] })
+            }
+            _ => one,
+        };
+        ScriptedReply::json(200, &reply)
+    });
+    let slipway = Slipway::at(&server);
+    let listed = slipway.run(&["destination", "list"]).stdout;
+    assert!(listed.contains("failing: host name not found"), "{listed}");
+    let shown = slipway.run(&["destination", "show", "ops"]).stdout;
+    assert!(shown.contains("\nfailing       host name not found\n"), "{shown}");
+    let deliveries = slipway.run(&["destination", "deliveries", "ops"]).stdout;
+    let lines: Vec<&str> = deliveries.lines().skip(1).collect();
+    assert!(
+        lines[0].ends_with("waits for rollout.started of rollout #7")
+            && lines[1].ends_with("host name not found"),
+        "{deliveries}"
+    );
+}

@@ -149,7 +149,10 @@ fn row(ui: &Ui, one: &Destination, delivery: &Delivery) -> [Markup; 7] {
         },
         html! {
             (view::badge(tone, delivery.state.as_str()))
-            @if let Some(at) = delivery.next_at { @if delivery.attempts > 0 { " again " (view::at(at)) } }
+            @if let Some(earlier) = delivery.waits_for_words() { " " (earlier) }
+            @else if let Some(at) = delivery.next_at { @if delivery.attempts > 0 {
+                " " @if at > ui.now { "next try " (view::ago(ui.now, at)) } @else { "next try now" }
+            } }
         },
         html! { (delivery.attempts) },
         view::ago(ui.now, delivery.created_at),

@@ -78,7 +78,9 @@ pub(super) fn whither(one: &Destination) -> Markup {
 
 pub(super) fn state(one: &Destination) -> Markup {
     html! {
-        @if one.enabled { (view::badge(Tone::Good, "enabled")) } @else {
+        @if let Some(why) = one.failing.as_ref().filter(|_| one.enabled) {
+            (view::badge(Tone::Bad, "failing")) " " (view::words(why))
+        } @else if one.enabled { (view::badge(Tone::Good, "enabled")) } @else {
             (view::badge(Tone::Bad, "disabled"))
             @if let Some(why) = &one.disabled_because { " " (view::words(why)) }
         }

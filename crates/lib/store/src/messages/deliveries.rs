@@ -3,7 +3,7 @@
 use slipway_domain::{
     DeliveryId, DeliveryState, DestinationId, DestinationKind, DestinationName, MessageKind, Timestamp,
 };
-use slipway_wire::message::{Delivery, Message, MessageData};
+use slipway_wire::message::{Delivery, EarlierDelivery, Message, MessageData};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use tracing::instrument;
@@ -48,6 +48,8 @@ struct DeliveryRow {
     next_at: Timestamp,
     last_error: Option<String>,
     finished_at: Option<Timestamp>,
+    earlier: Option<Uuid>,
+    earlier_message: Option<LenientJson<Message>>,
 }
 
 /// A query of deliveries; what is given is the rest of it, in which they are `y`.
@@ -56,8 +58,15 @@ macro_rules! delivery_rows {
         sqlx::query_as!(
             DeliveryRow,
             r#"SELECT y.id, d.name AS "destination: DestinationName", y.message AS "message: LenientJson<Message>",
-                      y.state AS "state: DeliveryState", y.attempts, y.created_at, y.next_at, y.last_error, y.finished_at
-               FROM deliveries y JOIN destinations d ON d.id = y.destination_id "# + $from
+                      y.state AS "state: DeliveryState", y.attempts, y.created_at, y.next_at, y.last_error, y.finished_at,
+                      b.id AS "earlier?", b.message AS "earlier_message?: LenientJson<Message>"
+               FROM deliveries y JOIN destinations d ON d.id = y.destination_id
+               LEFT JOIN LATERAL (
+                   SELECT b.id, b.message FROM deliveries b
+                   WHERE y.state = 'waiting' AND b.destination_id = y.destination_id AND b.lane = y.lane
+                     AND b.state = 'waiting' AND b.seq < y.seq
+                   ORDER BY b.seq LIMIT 1
+               ) b ON true "# + $from
             $($args)*
         )
     };
@@ -226,6 +235,16 @@ impl Store {
 /// Nothing, where a newer program wrote the message.
 fn delivery_of(row: DeliveryRow) -> Result<Option<Delivery>, StoreError> {
     let attempts = row::count("attempts", row.attempts)?;
+    let earlier_message = row.earlier_message.and_then(Option::<Message>::from);
+    let waits_for = row
+        .earlier
+        .zip(earlier_message)
+        .map(|(id, message)| EarlierDelivery {
+            id: DeliveryId::from_uuid(id),
+            kind: message.kind,
+            rollout_number: message.data.rollout_number,
+            environment: message.data.environment,
+        });
     Ok(Option::<Message>::from(row.message).map(|message| Delivery {
         id: DeliveryId::from_uuid(row.id),
         destination: row.destination,
@@ -236,6 +255,7 @@ fn delivery_of(row: DeliveryRow) -> Result<Option<Delivery>, StoreError> {
         next_at: (row.state == DeliveryState::Waiting).then_some(row.next_at),
         last_error: row.last_error,
         finished_at: row.finished_at,
+        waits_for,
     }))
 }
 

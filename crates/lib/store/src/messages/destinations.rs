@@ -243,7 +243,10 @@ async fn select(
                   (SELECT count(*) FROM deliveries y WHERE y.destination_id = d.id AND y.state = 'waiting') AS "waiting!: Count",
                   (SELECT count(*) FROM deliveries y WHERE y.destination_id = d.id AND y.state = 'dead') AS "dead!: Count",
                   (SELECT max(y.finished_at) FROM deliveries y
-                   WHERE y.destination_id = d.id AND y.state = 'delivered') AS delivered_at
+                   WHERE y.destination_id = d.id AND y.state = 'delivered') AS delivered_at,
+                  (SELECT y.last_error FROM deliveries y
+                   WHERE y.destination_id = d.id AND y.state = 'waiting' AND y.attempts > 0 AND y.last_error IS NOT NULL
+                   ORDER BY y.seq LIMIT 1) AS failing
            FROM destinations d WHERE ($1::text IS NULL OR d.name = $1) ORDER BY d.name"#,
         name.map(DestinationName::as_str)
     )
@@ -267,6 +270,7 @@ async fn select(
             delivered_at: row.delivered_at,
             created_at: row.created_at,
             created_by: row.created_by,
+            failing: row.failing,
         },
     });
     Ok(all.collect())

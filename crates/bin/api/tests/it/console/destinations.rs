@@ -180,3 +180,72 @@ async fn destinations_are_for_admins(pool: PgPool) {
         .await;
     assert_eq!(refused.status, 403, "{}", refused.text);
 }
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_destination_that_fails_shows_it_and_what_waits_says_for_what(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let person = Browser::signed_in(&app, &app.admin).await;
+    let made = form(
+        &person,
+        "/destinations",
+        &format!("do=slack&name=chat&url=https://hooks.example.org/{PATH}"),
+    )
+    .await;
+    assert_eq!(made.header("location"), "/destinations/chat", "{}", made.text);
+    for _ in 0..2 {
+        form(&person, "/destinations/chat", "do=test").await;
+    }
+    // Nothing was tried yet, so nothing fails.
+    for page in ["/destinations", "/destinations/chat"] {
+        let got = person.get(page).await.text;
+        assert!(
+            got.contains("enabled") && !got.contains("failing"),
+            "{page}: {got}"
+        );
+    }
+    // Both of one rollout: the first one was tried, and the second one waits for it.
+    sqlx::query("UPDATE deliveries SET lane = 'a rollout'")
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    sqlx::query(
+        "UPDATE deliveries SET attempts = 3, last_error = '<b>no such host</b>', next_at = now() + interval '150 s',
+                message = jsonb_set(jsonb_set(message, '{type}', '\"rollout.started\"'), '{data,rollout_number}', '7')
+         WHERE seq = (SELECT min(seq) FROM deliveries)",
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    for page in ["/destinations", "/destinations/chat"] {
+        let got = person.get(page).await.text;
+        assert!(
+            got.contains("failing</span> &lt;b&gt;no such host") && !got.contains("enabled</span>"),
+            "{page}: {got}"
+        );
+    }
+    let one = person.get("/destinations/chat").await.text;
+    assert!(one.contains("waits for rollout.started of rollout #7"), "{one}");
+    assert_eq!(one.matches("next try <time").count(), 1, "{one}");
+    assert!(one.contains(">in 2m</time>"), "{one}");
+    let api = app.get("/api/v1/destinations/chat").await.expect(200).body;
+    assert_eq!(api["failing"], "<b>no such host</b>");
+    let listed = app
+        .get("/api/v1/destinations/chat/deliveries")
+        .await
+        .expect(200)
+        .body;
+    let earlier = &listed["items"][0]["waits_for"];
+    assert_eq!(
+        (&earlier["id"], &earlier["kind"], &earlier["rollout_number"]),
+        (&listed["items"][1]["id"], &json!("rollout.started"), &json!(7)),
+        "{listed}"
+    );
+    assert!(listed["items"][1].get("waits_for").is_none(), "{listed}");
+
+    sqlx::query("UPDATE deliveries SET state = 'delivered', finished_at = now() WHERE attempts = 3")
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    let one = person.get("/destinations/chat").await.text;
+    assert!(!one.contains("failing") && !one.contains("waits for rollout"), "{one}");
+}
