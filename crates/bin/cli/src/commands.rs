@@ -37,6 +37,11 @@ struct List<'a, T> {
 
 /// Carries the command out.
 pub async fn run(context: &Context, command: SlipwayCommand) -> Result<Exit, CliFailure> {
+    let outcome = carry_out(context, command).await;
+    outcome.map_err(|failure| context.explain(failure))
+}
+
+async fn carry_out(context: &Context, command: SlipwayCommand) -> Result<Exit, CliFailure> {
     match command {
         SlipwayCommand::Login(login) => login::login(context, login).await?,
         SlipwayCommand::Logout { local } => login::logout(context, local).await?,

@@ -1,8 +1,11 @@
 //! Which API to talk to, and as whom.
 
+mod token;
+
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
@@ -14,6 +17,7 @@ use crate::args::Global;
 use crate::config::{self, SavedLogin};
 use crate::files;
 use crate::output::Output;
+use token::{FoundToken, TokenSource, UsedToken};
 
 /// The environment variables that count, with what they mean.
 pub const VARIABLES: &[(&str, &str)] = &[
@@ -110,6 +114,8 @@ pub struct Context {
     global: Global,
     /// Where the spans of requests hang.
     parent: Option<TraceParent>,
+    /// The token that requests carry, once there is a client.
+    used: Arc<OnceLock<UsedToken>>,
 }
 
 impl Context {
@@ -127,6 +133,7 @@ impl Context {
             parent: around.traceparent.clone(),
             around,
             global,
+            used: Arc::default(),
         }
     }
 
@@ -199,14 +206,32 @@ impl Context {
         refuse_readable(&builder, "your token")?;
         let kept = stored
             .filter(|stored| is_same(&stored.url, &builder))
-            .map(|stored| SecretString::from(stored.token.expose()));
+            .map(|stored| {
+                self.config_path().map(|path| FoundToken {
+                    secret: SecretString::from(stored.token.expose()),
+                    source: TokenSource::Login(path),
+                })
+            })
+            .transpose()?;
         let Some(token) = given.or(kept) else {
             return Err(
                 CliFailure::not_logged_in(format!("you are not logged in to {}", builder.url()))
                     .help("run `slipway login`, or set SLIPWAY_TOKEN_FILE or SLIPWAY_TOKEN"),
             );
         };
-        Ok(builder.token(token).build()?.under(self.parent.clone()))
+        let used = token.check()?;
+        // The same place is found each time.
+        let _ = self.used.set(used);
+        Ok(builder.token(token.secret).build()?.under(self.parent.clone()))
+    }
+
+    /// Says of a token that the API did not take where it comes from, and what may be wrong with it.
+    #[must_use]
+    pub fn explain(&self, failure: CliFailure) -> CliFailure {
+        match self.used.get() {
+            Some(used) if failure.is_refused_token() => used.explain(failure),
+            _ => failure,
+        }
     }
 
     /// The address that was typed, as such.
@@ -278,17 +303,22 @@ impl Context {
         Ok((builder, ca.map(|path| absolute(&path))))
     }
 
-    fn given_token(&self) -> Result<Option<SecretString>, CliFailure> {
+    fn given_token(&self) -> Result<Option<FoundToken>, CliFailure> {
+        let found = |secret, source| Some(FoundToken { secret, source });
         if let Some(path) = &self.global.token_file {
-            return files::read_secret(path, "token file").map(Some);
+            let secret = files::read_secret(path, "token file")?;
+            return Ok(found(secret, TokenSource::FileOfFlag(path.clone())));
         }
         match (&self.around.token, &self.around.token_file) {
             (Some(_), Some(_)) => Err(
                 CliFailure::usage("SLIPWAY_TOKEN and SLIPWAY_TOKEN_FILE are both set")
                     .help("unset one of them"),
             ),
-            (Some(token), None) => Ok(Some(token.clone())),
-            (None, Some(path)) => files::read_secret(path, "token file of SLIPWAY_TOKEN_FILE").map(Some),
+            (Some(token), None) => Ok(found(token.clone(), TokenSource::Variable)),
+            (None, Some(path)) => {
+                let secret = files::read_secret(path, "token file of SLIPWAY_TOKEN_FILE")?;
+                Ok(found(secret, TokenSource::FileOfVariable(path.clone())))
+            }
             (None, None) => Ok(None),
         }
     }

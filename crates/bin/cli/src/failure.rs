@@ -131,6 +131,20 @@ impl CliFailure {
         self
     }
 
+    /// The same with other words for what is wrong.
+    #[must_use]
+    pub(crate) fn saying(mut self, detail: String) -> Self {
+        self.0.detail = detail;
+        self
+    }
+
+    /// Whether the API did not take a request's token.
+    #[must_use]
+    pub(crate) fn is_refused_token(&self) -> bool {
+        let of = self.0.kind.strip_prefix(TYPE_PREFIX);
+        self.0.status == Some(401) && of == Some(kind::UNAUTHENTICATED)
+    }
+
     /// What is wrong.
     #[must_use]
     pub fn detail(&self) -> &str {

@@ -39,7 +39,7 @@ pub(super) async fn run(context: &Context, host: Option<HostName>) -> Result<Exi
             targets.push(VerifyTarget::Known(address.ok(format!("asks {of}"))));
             let client = context.client();
             targets.push(VerifyTarget::Known(match &client {
-                Ok(client) => login(client).await,
+                Ok(client) => login(&context, client).await,
                 Err(failure) => failed(PendingCheck::new("login", HERE), failure),
             }));
             targets.push(VerifyTarget::Known(version(&health, &of)));
@@ -116,7 +116,7 @@ async fn nix() -> CheckResult {
     }
 }
 
-async fn login(client: &Client) -> CheckResult {
+async fn login(context: &Context, client: &Client) -> CheckResult {
     let check = PendingCheck::new("login", HERE);
     match client.whoami().await {
         Ok(Whoami::Principal {
@@ -139,11 +139,11 @@ async fn login(client: &Client) -> CheckResult {
             "log in as a person: slipway login",
         ),
         Err(error) => {
-            let cure = advice(&error);
-            let cure = cure
-                .as_deref()
+            let failure = context.explain(error.into());
+            let cure = failure
+                .cure()
                 .unwrap_or("the lines below say what is wrong with the API");
-            check.fail(error.summary(), cure)
+            check.fail(failure.detail(), cure)
         }
     }
 }

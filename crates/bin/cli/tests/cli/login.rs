@@ -246,3 +246,71 @@ fn where_the_token_comes_from_is_in_order() {
     let (code, _, stderr) = sent(&[], &["--token-file", "empty"]);
     assert!(code == 2 && stderr.contains("is empty"), "{stderr}");
 }
+
+#[test]
+fn a_token_that_does_not_work_is_named_by_its_place() {
+    let server = ScriptedApi::start(|_| ScriptedReply::problem(401, kind::UNAUTHENTICATED, "no token"));
+    let url = server.url();
+    let whole = format!("slw_{}", "0a".repeat(32));
+    let slipway = || Slipway::new().env("SLIPWAY_URL", &url);
+    let said = |slipway: &Slipway, args: &[&str]| {
+        let ran = slipway.run(args);
+        assert_eq!(ran.code, 3, "{ran:?}");
+        for hidden in ["Bearer", whole.as_str(), "0a0a"] {
+            assert!(!ran.stderr.contains(hidden), "{}", ran.stderr);
+        }
+        ran.stderr
+    };
+    let of_variable = slipway().env("SLIPWAY_TOKEN", &whole);
+    let why = "does not work: it is unknown, revoked or expired\n";
+    assert!(said(&of_variable, &["status"]).starts_with(&format!("error: the token in SLIPWAY_TOKEN {why}")),);
+    let cut = slipway().env("SLIPWAY_TOKEN", &whole[..60]);
+    assert!(said(&cut, &["status"]).contains("SLIPWAY_TOKEN does not work: it is not whole"));
+
+    let of_file = slipway().env("SLIPWAY_TOKEN_FILE", "token");
+    fs::write(of_file.home.path().join("token"), &whole).unwrap();
+    assert!(said(&of_file, &["status"]).starts_with(&format!(
+        "error: the token in token, which SLIPWAY_TOKEN_FILE names, {why}"
+    )));
+    assert!(
+        said(&of_file, &["status", "--token-file", "token"])
+            .starts_with(&format!("error: the token in token {why}"))
+    );
+
+    let kept = Slipway::new();
+    let config = kept.config();
+    fs::create_dir_all(config.parent().unwrap()).unwrap();
+    fs::write(&config, json!({"url": url, "token": whole}).to_string()).unwrap();
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
+    let of_login = said(&kept, &["status"]);
+    assert!(
+        of_login.starts_with("error: the token of your login, in ")
+            && of_login.contains(&format!("config.json, {why}"))
+            && of_login.ends_with("help: log in again: slipway login\n"),
+        "{of_login}"
+    );
+    // A password is no token.
+    let ran = kept.run_with_stdin(&["login", "--url", &url, "--password-stdin"], "wrong\n");
+    assert!(ran.stderr.starts_with("error: no token\n"), "{ran:?}");
+}
+
+#[test]
+fn what_is_no_token_is_sent_nowhere() {
+    let server = ScriptedApi::start(api);
+    let url = server.url();
+    let slipway = Slipway::new().env("SLIPWAY_URL", &url);
+    fs::write(slipway.home.path().join("token"), "hello\n").unwrap();
+    let of_file = slipway.run(&["status", "--token-file", "token"]);
+    let of_variable = slipway.env("SLIPWAY_TOKEN", "hello").run(&["status"]);
+    for (ran, place) in [(of_file, "token"), (of_variable, "SLIPWAY_TOKEN")] {
+        assert!(
+            ran.code == 2
+                && ran
+                    .stderr
+                    .starts_with(&format!("error: the token in {place} is none\n"))
+                && ran.stderr.contains("a token is slw_ and 64 hex digits"),
+            "{ran:?}"
+        );
+    }
+    assert!(server.requests().is_empty());
+}
