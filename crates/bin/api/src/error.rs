@@ -336,7 +336,7 @@ impl From<StoreError> for ApiError {
                 };
                 Self::NotFound(format!("{words}{list}"))
             }
-            E::NoneYet(_) => Self::NotFound(words),
+            E::NoneYet(_) | E::Unsigned { .. } => Self::NotFound(words),
             E::NameTaken { .. }
             | E::NameOfRetired { .. }
             | E::Retired { .. }
@@ -363,7 +363,14 @@ impl From<StoreError> for ApiError {
                 };
                 Self::Invalid(words, candidates.into_iter().map(field).collect())
             }
-            E::NoEnvironment => Self::field("id", words),
+            // Nobody typed `id`: the detail alone says it, and names no field.
+            E::NoEnvironment => {
+                let field = FieldProblem {
+                    field: "id".to_owned(),
+                    detail: words.clone(),
+                };
+                Self::Invalid(words, vec![field])
+            }
             E::KeptUntilPast { .. } => Self::field("until", words),
             E::TooManyLabels { .. } => Self::field("labels", words),
             E::UnknownHosts { names, problem } => {

@@ -10,7 +10,7 @@ use crate::CliFailure;
 
 /// No token, password, configuration or strategy is near this many bytes.
 const LONGEST: u64 = 1024 * 1024;
-/// Heads of an audit log, one a minute for a year.
+/// Heads of an audit log, one a minute for a year, or the manifest of a large fleet.
 const LONGEST_LIST: u64 = 64 * 1024 * 1024;
 
 /// Reads a text file, `-` for stdin.

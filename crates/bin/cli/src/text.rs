@@ -1,6 +1,9 @@
 //! Texts, instants and durations for people.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
+use slipway_domain::HostName;
 
 pub use slipway_text::clean;
 pub use slipway_text::number::{bytes, count, listed};
@@ -25,6 +28,19 @@ pub fn brief(text: &str, most: usize) -> String {
     }
     let kept: String = line.chars().take(most.saturating_sub(1)).collect();
     format!("{}…", kept.trim_end())
+}
+
+/// The hosts that a rollout left out, a line for each reason.
+pub fn left_out<'a>(hosts: impl IntoIterator<Item = (&'a HostName, &'a str)>) -> Vec<String> {
+    let mut by_reason = BTreeMap::<&str, Vec<&HostName>>::new();
+    for (host, reason) in hosts {
+        by_reason.entry(reason).or_default().push(host);
+    }
+    let line = |(reason, hosts): (&str, Vec<&HostName>)| match hosts[..] {
+        [host] => format!("{host} was left out: {}", clean(reason)),
+        _ => format!("{} hosts were left out: {}", hosts.len(), clean(reason)),
+    };
+    by_reason.into_iter().map(line).collect()
 }
 
 #[cfg(test)]

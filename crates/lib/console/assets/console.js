@@ -16,7 +16,7 @@
   };
   const count = () => {
     for (const time of all("time[data-ago]")) {
-      const seconds = Math.floor((Date.now() - ahead - Date.parse(time.dateTime)) / 1000);
+      const seconds = Math.trunc((Date.now() - ahead - Date.parse(time.dateTime)) / 1000);
       const text = seconds < 0 ? `in ${short(-seconds)}` : `${short(seconds)} ago`;
       if (time.textContent !== text) time.textContent = text;
     }

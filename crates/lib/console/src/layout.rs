@@ -1,5 +1,7 @@
 //! The frame of every page.
 
+use std::borrow::Cow;
+
 use axum::response::{Html, IntoResponse, Response};
 use http::StatusCode;
 use maud::{DOCTYPE, Markup, html};
@@ -87,12 +89,25 @@ pub(crate) fn alert(refused: Option<&Problem>) -> Markup {
     html! {
         @if let Some(refused) = refused {
             div.alert.bad role="alert" {
-                p { strong { "Not done: " } (view::said(&refused.detail)) }
+                p { strong { "Not done: " } (view::said(&by_label(refused))) }
                 @if refused.fields.len() > 1 {
                     ul { @for field in &refused.fields { li { code { (field.field) } ": " (view::said(&field.detail)) } } }
                 }
             }
         }
+    }
+}
+
+/// The detail, in which the one field that is wrong has the name that the forms have for it.
+fn by_label(refused: &Problem) -> Cow<'_, str> {
+    let rest = match &refused.fields[..] {
+        [one] => refused.detail.strip_prefix(&format!("{}: ", one.field)),
+        _ => None,
+    };
+    match (rest, &refused.fields[..]) {
+        (Some(rest), [one]) if one.field == "url" => format!("The address: {rest}").into(),
+        (Some(rest), [one]) => format!("{}: {rest}", view::spaced(&one.field)).into(),
+        _ => refused.detail.as_str().into(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Small parts of pages.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, PreEscaped, html};
 use slipway_domain::calendar::Hold;
 use slipway_domain::{ReleaseId, ReleaseRef, RolloutId, RolloutRef, RolloutState, StepState, StorePath};
@@ -101,7 +101,8 @@ pub(crate) fn said(text: &str) -> Markup {
 
 /// How long ago. The script counts it on.
 pub(crate) fn ago(now: DateTime<Utc>, at: DateTime<Utc>) -> Markup {
-    let ahead = at > now;
+    // What happened in this second may seem to be ahead: clocks differ by a little.
+    let ahead = at - now >= TimeDelta::seconds(1);
     let text = if ahead {
         format!("in {}", short_duration(at - now))
     } else {
@@ -239,6 +240,15 @@ mod tests {
         let text = html! { (words("<b>\u{202e}x\u{1b}[31m")) }.into_string();
         assert!(text.starts_with("&lt;b&gt;"), "{text}");
         assert!(!text.contains('\u{202e}') && !text.contains('\u{1b}'), "{text:?}");
+    }
+
+    #[test]
+    fn what_is_ahead_by_less_than_a_second_is_now() {
+        let now = DateTime::UNIX_EPOCH;
+        for (ahead, words) in [(0, ">0s ago<"), (999, ">0s ago<"), (1000, ">in 1s<")] {
+            let text = ago(now, now + TimeDelta::milliseconds(ahead)).into_string();
+            assert!(text.contains(words), "{text}");
+        }
     }
 
     #[test]

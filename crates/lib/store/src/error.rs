@@ -40,8 +40,14 @@ pub enum StoreError {
     #[error(transparent)]
     NoneYet(#[from] NoneYet),
     /// Only an environment has run a release before the present one.
-    #[error("`previous` is of an environment; say which, as previous@prod")]
+    #[error("`previous` needs an environment, such as previous@prod")]
     NoEnvironment,
+    /// A release has no manifest that anybody signed.
+    #[error("the release {release} was registered without a signature; docs/trust.md says how to sign one")]
+    Unsigned {
+        /// The release in words.
+        release: String,
+    },
     /// A name is in use already; also by a host that was retired.
     #[error("the {what} name `{name}` is taken; choose another")]
     NameTaken {

@@ -98,7 +98,7 @@ async fn host(client: &Client, name: &HostName, now: DateTime<Utc>) -> Result<Ve
         );
         check("drift").fail(
             seen,
-            format!("roll a release out, or accept it: slipway host adopt {name} --reason TEXT"),
+            format!("roll a release out, or accept it: slipway host accept {name} --reason TEXT"),
         )
     }));
     if !host.pending_reboot.is_empty() {

@@ -83,7 +83,7 @@ pub struct OutputQuery {
     /// Only what this host's jobs printed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostName>,
-    /// Only lines with this text, in capitals or not.
+    /// Only lines that contain this text; upper and lower case are the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<String>,
     /// Whether the newest comes first. Then nothing waits for news.

@@ -1,7 +1,7 @@
 //! What a destination of messages must have, and must not.
 
 use secrecy::SecretString;
-use slipway_domain::message::address::{self, BadAddress};
+use slipway_domain::message::address;
 use slipway_domain::{DestinationKind, EnvironmentName};
 use slipway_settings::is_address;
 use slipway_store::messages::{Access, NewDestination};
@@ -119,7 +119,7 @@ fn url(app: &Shared, request: &CreateDestination) -> Result<(SecretString, Strin
     let url = address::parse(text.expose(), !networks.is_empty(), |address| {
         networks.contains(address)
     })
-    .map_err(|error: BadAddress| ApiError::field("url", error.to_string()))?;
+    .map_err(|error| ApiError::field("url", address::explain(text.expose(), error)))?;
     let is_matrix = request.kind == DestinationKind::Matrix;
     if is_matrix && url.query().is_some() {
         return Err(ApiError::field(

@@ -212,6 +212,12 @@ async fn a_password_signs_in_and_a_wrong_one_does_not(pool: PgPool) {
             got.text.contains("role=\"alert\"") && got.header("set-cookie").is_empty(),
             "{form}"
         );
+        // Whoever typed a password goes on there, and not in the token's field.
+        let of_password = form.starts_with("name=");
+        assert_eq!(got.text.contains("<details open>"), of_password, "{}", got.text);
+        let (_, focused) = got.text.split_once("name=\"token\"").unwrap();
+        let token = focused.split('>').next().unwrap();
+        assert_eq!(!token.contains("autofocus"), of_password, "{}", got.text);
     }
     let far = browser
         .post(

@@ -183,7 +183,12 @@ async fn what_means_none_or_several_is_told(pool: PgPool) {
             404,
             "`prod` ran no other release before; see",
         ),
-        (route::RELEASE, "previous", 422, "say which, as previous@prod"),
+        (
+            route::RELEASE,
+            "previous",
+            422,
+            "`previous` needs an environment, such as previous@prod",
+        ),
         (
             route::RELEASE,
             "012",
@@ -213,6 +218,8 @@ async fn what_means_none_or_several_is_told(pool: PgPool) {
     ] {
         let answer = get(route, reference).await.expect(status);
         assert!(answer.detail().contains(said), "{reference}: {:#}", answer.body);
+        // Nobody typed a field.
+        assert!(!answer.detail().starts_with("id: "), "{:#}", answer.body);
     }
     let refused = start(&app, "prod", "V1").await.expect(400);
     assert!(

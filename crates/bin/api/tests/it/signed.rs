@@ -50,6 +50,20 @@ async fn a_signed_release_is_kept_byte_for_byte_and_handed_to_its_hosts_alone(po
     app.call(Method::GET, &path, &tokens[1], None).await.expect(404);
     app.get(&path).await.expect(403);
 
+    let unsigned = app.release(&["web-2"]).await;
+    let refused = app
+        .get(&route::fill(route::RELEASE_MANIFEST, &unsigned))
+        .await
+        .expect(404);
+    assert!(
+        refused.detail().starts_with("the release #") && refused.detail().contains("docs/trust.md says how"),
+        "{}",
+        refused.detail()
+    );
+    app.get(&route::fill(route::RELEASE_MANIFEST, manifest.id))
+        .await
+        .expect(200);
+
     // The instruction names it, by its bytes.
     app.post(
         route::ROLLOUTS,

@@ -176,7 +176,8 @@ pub enum HostCommand {
     ///
     /// It accepts what `slipway host show` shows at that moment, and nothing that comes later. A release must name what runs
     /// for this host.
-    Adopt {
+    #[command(alias = "adopt")]
+    Accept {
         /// Its name
         name: HostName,
         /// Why, for the audit log

@@ -85,7 +85,7 @@ pub struct SourceArgs {
     #[arg(long, value_name = "REF")]
     pub flake: Option<String>,
     /// With --flake: only these hosts; all nixosConfigurations when left out
-    #[arg(long = "host", value_name = "HOST", conflicts_with = "closures")]
+    #[arg(long = "host", value_name = "HOST", conflicts_with = "closures", value_parser = host_alone)]
     pub hosts: Vec<HostName>,
     /// With --flake: copy the closures to this binary cache, such as s3://bucket or file:///srv/cache
     ///
@@ -165,6 +165,14 @@ pub struct VerifyReleaseArgs {
     /// A host that it must name
     #[arg(long = "host", value_name = "HOST")]
     pub host: Option<HostName>,
+}
+
+/// A host, and no closure of one.
+fn host_alone(text: &str) -> Result<HostName, String> {
+    if text.contains('=') {
+        return Err(format!("closures are given with --closure {text}"));
+    }
+    text.parse().map_err(|error| format!("{error}"))
 }
 
 /// An instant, or the beginning of a day in UTC.

@@ -153,17 +153,8 @@ fn approval(environment: &Environment) -> &'static str {
     }
 }
 
-/// What it permits beyond its rules.
-fn permits(environment: &Environment) -> &'static str {
-    match (
-        environment.own_strategy_allowed,
-        environment.related_approval_allowed,
-    ) {
-        (false, false) => "nothing besides",
-        (true, false) => "a strategy of a rollout's own",
-        (false, true) => "approval by a related principal",
-        (true, true) => "a strategy of a rollout's own, approval by a related principal",
-    }
+const fn allowed(is_allowed: bool) -> &'static str {
+    if is_allowed { "allowed" } else { "not allowed" }
 }
 
 /// When rollouts may begin something there.
@@ -204,11 +195,12 @@ fn text(environment: &Environment) -> String {
     let release = release.map_or("none yet".to_owned(), |release| clean(&release.to_string()));
     let times = times(environment);
     format!(
-        "environment        {}\nrelease            {release}\nhosts              {}\napproval           {}\npermits            {}\nrollout under way  {rollout}\n{times}made               {}\nstrategy\n{}",
+        "environment        {}\nrelease            {release}\nhosts              {}\napproval           {}\nown strategies     {}\nrelated approval   {}\nrollout under way  {rollout}\n{times}made               {}\nstrategy\n{}",
         environment.name,
         count(environment.hosts as usize, "host"),
         approval(environment),
-        permits(environment),
+        allowed(environment.own_strategy_allowed),
+        allowed(environment.related_approval_allowed),
         instant(environment.created_at),
         strategy::text(&environment.strategy, "  "),
     )

@@ -9,7 +9,7 @@ use slipway_client::Client;
 use slipway_domain::digest::Digest;
 use slipway_domain::labels::in_words;
 use slipway_domain::{HostName, StepState};
-use slipway_wire::fleet::{AdoptHost, CreateHost, Host, HostDrift, RestoreHost, UpdateHost};
+use slipway_wire::fleet::{AdoptHost, CreateHost, Host, HostDrift, HostStep, RestoreHost, UpdateHost};
 use slipway_wire::release::ReleaseLabel;
 use slipway_wire::rollout::{CreateRollout, Rollout, label};
 
@@ -91,7 +91,7 @@ pub(super) async fn run(context: &Context, command: HostCommand) -> Result<(), C
             let host = context.client()?.host(&name).await?;
             output.show(&host, || text(&host))
         }
-        HostCommand::Adopt { name, reason, drift } => adopt(context, &name, reason, drift).await,
+        HostCommand::Accept { name, reason, drift } => accept(context, &name, reason, drift).await,
         HostCommand::Reboot { name } => {
             let rollout = reboot(&context.client()?, name).await?;
             output.show(&rollout, || {
@@ -126,7 +126,7 @@ pub(super) async fn run(context: &Context, command: HostCommand) -> Result<(), C
 }
 
 /// Without a digest it accepts what the host shows now, and says what that was.
-async fn adopt(
+async fn accept(
     context: &Context,
     name: &HostName,
     reason: String,
@@ -276,6 +276,20 @@ fn release(label: Option<&ReleaseLabel>) -> String {
     label.map_or("-".to_owned(), |label| clean(&label.to_string()))
 }
 
+/// What the step brings or tried to bring; nothing where that is live.
+fn asked(step: &HostStep) -> Option<String> {
+    let release = step.release.as_ref();
+    let release = release.map(|release| format!("{}, ", clean(&release.to_string())));
+    let what = format!("{}{}", release.unwrap_or_default(), step.closure);
+    match step.state {
+        StepState::Committed => None,
+        StepState::Reverted => Some(format!("last asked    {what} (went back)")),
+        StepState::Skipped => Some(format!("last asked    {what} (left out)")),
+        StepState::Stuck => Some(format!("last asked    {what} (stuck)")),
+        _ => Some(format!("becomes       {what}")),
+    }
+}
+
 fn text(host: &Host) -> String {
     let path = |path: &Option<slipway_domain::StorePath>| {
         path.as_ref().map_or("unknown".to_owned(), ToString::to_string)
@@ -299,17 +313,16 @@ fn text(host: &Host) -> String {
     }
     if let Some(step) = &host.step {
         let reason = step.reason.as_deref().map(|why| format!(": {}", clean(why)));
-        let wanted = step.release.as_ref();
-        let wanted = wanted.map(|wanted| format!("{}, ", clean(&wanted.to_string())));
         let _ = writeln!(
             text,
-            "step          {} in rollout {}{}\nwanted        {}{}",
+            "step          {} in rollout {}{}",
             step.state,
             label(step.rollout, step.rollout_number),
-            reason.unwrap_or_default(),
-            wanted.unwrap_or_default(),
-            step.closure
+            reason.unwrap_or_default()
         );
+        if let Some(asked) = asked(step) {
+            let _ = writeln!(text, "{asked}");
+        }
     }
     if let Some(message) = host.report.as_ref().and_then(|report| report.message.as_deref()) {
         let _ = writeln!(text, "agent says    {}", clean(message));
@@ -344,7 +357,7 @@ fn text(host: &Host) -> String {
         }
         let _ = writeln!(
             text,
-            "to accept it  slipway host adopt {} --reason TEXT --drift {}",
+            "to accept it  slipway host accept {} --reason TEXT --drift {}",
             host.name, drift.digest
         );
     }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use slipway_client::{Client, ClientError};
-use slipway_domain::EnvironmentName;
+use slipway_domain::{EnvironmentName, StepState};
 use slipway_verify::NOTABLE_SKEW_SECONDS;
 use slipway_wire::fleet::{Environment, Host};
 use slipway_wire::release::ReleaseLabel;
@@ -15,7 +15,7 @@ use slipway_wire::rollout::label;
 use crate::context::Context;
 use crate::output::Output;
 use crate::table::{Cell, Table, Tone, step_state};
-use crate::text::{ago, clean, count};
+use crate::text::{ago, clean, count, left_out};
 use crate::{CliFailure, Exit, stop};
 
 #[derive(Serialize)]
@@ -82,6 +82,13 @@ fn text(fleet: &Fleet, output: &Output) -> String {
         text.push_str(&table(&hosts, output));
         for note in hosts.iter().flat_map(|host| notes(host)) {
             let _ = writeln!(text, "! {note}");
+        }
+        let skipped = hosts.iter().filter_map(|host| {
+            let step = host.step.as_ref().filter(|step| step.state == StepState::Skipped);
+            Some((&host.name, step?.reason.as_deref()?))
+        });
+        for line in left_out(skipped) {
+            let _ = writeln!(text, "  {line}");
         }
         text.push('\n');
     }
@@ -220,7 +227,13 @@ fn notes(host: &Host) -> Vec<String> {
     if let Some(step) = &host.step
         && let Some(reason) = &step.reason
     {
-        notes.push(format!("{}: {}: {}", host.name, step.state, clean(reason)));
+        let state = match step.state {
+            // That nothing happened to a host is no news of it.
+            StepState::Skipped => return notes,
+            StepState::Reverted => "went back",
+            state => state.as_str(),
+        };
+        notes.push(format!("{}: {state}: {}", host.name, clean(reason)));
     }
     notes
 }

@@ -213,7 +213,10 @@ mod tests {
             ("verify.=1", "no field `verify.`"),
             ("=1", "no field ``"),
             ("batch=-1", "--set batch=-1: "),
-            ("batch=half", "a percentage such as"),
+            (
+                "batch=half",
+                "--set batch=half: `half` is neither a number of hosts nor a percentage such as 25%",
+            ),
             ("on_failure=shrug", "revert_rollout"),
             ("verify.passes=x", "--set verify.passes=x: "),
             ("canary=Web", "not a valid host name"),

@@ -212,3 +212,31 @@ fn a_strategy_from_stdin_or_a_file_is_checked_for_its_form() {
     assert!(ran.stderr.contains("is over 1 MiB"), "{}", ran.stderr);
     assert_eq!(server.requests().len(), 0);
 }
+
+#[test]
+fn what_is_mistaken_for_something_else_is_told_with_what_to_type() {
+    let slipway = Slipway::new()
+        .env("SLIPWAY_URL", "http://127.0.0.1:1")
+        .env("SLIPWAY_TOKEN", "slw_test");
+    for (args, said) in [
+        (
+            &["release", "create", "--host", "web-1=/nix/store/abc"][..],
+            "closures are given with --closure web-1=/nix/store/abc",
+        ),
+        (
+            &[
+                "release",
+                "create",
+                "--manifest",
+                "nope.json",
+                "--sign-key",
+                "key",
+            ],
+            "error: cannot read the manifest nope.json: No such file or directory (os error 2)\n\
+             help: name a text file that this user can read\n",
+        ),
+    ] {
+        let ran = slipway.run(args);
+        assert!(ran.code == 2 && ran.stderr.contains(said), "{ran:?}");
+    }
+}

@@ -294,7 +294,10 @@ fn what_an_environment_permits_is_said_only_when_it_is_asked_for() {
         "false",
     ]);
     assert!(
-        ran.code == 0 && ran.stdout.contains("permits            nothing besides"),
+        ran.code == 0
+            && ran
+                .stdout
+                .contains("own strategies     not allowed\nrelated approval   not allowed\n"),
         "{ran:?}"
     );
     assert_eq!(
@@ -459,6 +462,44 @@ fn an_approval_names_the_plan_that_was_looked_at() {
     assert_eq!(
         body(&sent),
         json!({"command": "approve", "reason": "because", "plan": digest})
+    );
+}
+
+#[test]
+fn a_plan_that_cannot_be_approved_says_why_and_gives_no_command_that_fails() {
+    let digest = format!("sha256:{}", "ab".repeat(32));
+    let plans = |unknown: Value, refused: Value| {
+        json!({
+            "rollout": ROLLOUT, "environment": "prod", "release": RELEASE, "state": "pending_approval", "digest": digest,
+            "plans": [], "unknown": unknown, "rollout_number": 5, "approval_refused": refused,
+        })
+    };
+    let host = |name: &str| json!({"host": name, "state": "staging", "online": true});
+    let unknown =
+        json!([host("web-1"), host("web-2"), {"host": "web-3", "state": "staging", "online": false}]);
+    let answer = plans(unknown, Value::Null);
+    let server = ScriptedApi::start(move |_| ScriptedReply::json(200, &answer));
+    let slipway = Slipway::at(&server);
+    let why = "it cannot be approved yet: 2 online hosts have still to fetch: web-1, web-2\n";
+    let shown = slipway.run(&["rollout", "show", "--plan", "5"]).stdout;
+    assert!(
+        shown.contains("\n3 hosts, and no plan is known yet\n")
+            && shown.ends_with(&format!("\n{why}look again: slipway rollout show --plan 5\n")),
+        "{shown}"
+    );
+    let bare = slipway.run(&["rollout", "approve", "5"]);
+    assert!(bare.code == 2 && bare.stderr.contains(why), "{bare:?}");
+    for said in [&shown, &bare.stderr] {
+        assert!(!said.contains("approve 5 --plan"), "{said}");
+    }
+    let refused = plans(json!([]), json!("whoever started a rollout cannot approve it"));
+    let server = ScriptedApi::start(move |_| ScriptedReply::json(200, &refused));
+    let shown = Slipway::at(&server)
+        .run(&["rollout", "show", "--plan", "5"])
+        .stdout;
+    assert!(
+        shown.ends_with("\nyou cannot approve it: whoever started a rollout cannot approve it\n"),
+        "{shown}"
     );
 }
 

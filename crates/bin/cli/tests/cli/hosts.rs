@@ -50,6 +50,62 @@ fn a_host_in_trouble_is_seen_in_every_list_and_what_is_not_known_is_said() {
 }
 
 #[test]
+fn a_host_shows_what_it_becomes_only_while_something_is_under_way() {
+    for (state, expected) in [
+        ("activating", Some("becomes       #3 v3, /nix/store/")),
+        ("committed", None),
+        ("reverted", Some("last asked    #3 v3, /nix/store/")),
+    ] {
+        let server = ScriptedApi::start(move |_| {
+            let mut host = host("web-1");
+            host["step"] = json!({"rollout": ROLLOUT, "state": state, "closure": CLOSURE, "reason": null,
+                "rollout_number": 3, "release": {"id": RELEASE, "number": 3, "name": "v3"}});
+            ScriptedReply::json(200, &host)
+        });
+        let shown = Slipway::at(&server).run(&["host", "show", "web-1"]).stdout;
+        match expected {
+            Some(expected) => assert!(shown.contains(expected), "{shown}"),
+            None => assert!(
+                !shown.contains("becomes") && !shown.contains("last asked"),
+                "{shown}"
+            ),
+        }
+        assert_eq!(shown.contains("(went back)"), state == "reverted", "{shown}");
+    }
+}
+
+#[test]
+fn hosts_that_were_left_out_are_one_line_and_those_that_went_wrong_are_named() {
+    let of = |name: &str, state: &str, reason: &str| {
+        let mut host = host(name);
+        host["step"] = json!({"rollout": ROLLOUT, "state": state, "closure": CLOSURE, "reason": reason});
+        host
+    };
+    let left_out = "not begun before the rollout went back";
+    let hosts = json!([
+        of("web-1", "reverted", "check healthy: answered 500"),
+        of("web-2", "skipped", left_out),
+        of("web-3", "skipped", left_out),
+        of("web-4", "skipped", "offline when its turn came"),
+    ]);
+    let server = ScriptedApi::start(move |request| match request.line().as_str() {
+        "GET /api/v1/environments" => list(&json!([environment()])),
+        _ => list(&hosts),
+    });
+    let shown = Slipway::at(&server).run(&["status"]).stdout;
+    let notes: Vec<&str> = shown.trim_end().lines().skip(6).collect();
+    assert_eq!(
+        notes,
+        [
+            "! web-1: went back: check healthy: answered 500",
+            "  2 hosts were left out: not begun before the rollout went back",
+            "  web-4 was left out: offline when its turn came",
+        ],
+        "{shown}"
+    );
+}
+
+#[test]
 fn a_host_reboots_on_the_release_that_it_runs() {
     let server = |state: &'static str| {
         ScriptedApi::start(move |request| {

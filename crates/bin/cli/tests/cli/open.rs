@@ -212,7 +212,7 @@ fn the_doctor_looks_at_the_machine_the_control_plane_and_a_host() {
     let json = report(&ran);
     assert_eq!(ran.code, 30, "{json:#}");
     let (state, seen, cure) = found(&json, "drift");
-    assert!(state == "fail" && seen.contains("/nix/store/b") && cure.contains("slipway host adopt web-1"));
+    assert!(state == "fail" && seen.contains("/nix/store/b") && cure.contains("slipway host accept web-1"));
     assert_eq!(found(&json, "reboot").2, "slipway host reboot web-1");
     let (state, seen, _) = found(&json, "version");
     assert!(state == "warn" && seen.contains("the API is 9.9.9"), "{seen}");

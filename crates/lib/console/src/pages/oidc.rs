@@ -81,7 +81,7 @@ pub(super) async fn begin(State(console): State<Arc<Console>>, request: Request)
     let api = Api::new(console.api.clone(), None, PageRequest(parts.extensions));
     let begun: OidcBegun = match api.post(route::OIDC, &serde_json::json!({}), None).await {
         Ok(begun) => begun,
-        Err(refused) => return Ok(page(&api, next, false, Some(&refused)).await),
+        Err(refused) => return Ok(page(&api, next, false, Some(&refused), None).await),
     };
     let kept = Kept {
         attempt: begun.attempt.expose(),
@@ -111,7 +111,7 @@ pub(super) async fn come_back(State(console): State<Arc<Console>>, query: Fields
             response.headers_mut().append(SET_COOKIE, cookie);
             response
         }
-        Err(refused) => page(&api, next, false, Some(&refused)).await,
+        Err(refused) => page(&api, next, false, Some(&refused), None).await,
     };
     if is_over {
         response.headers_mut().append(SET_COOKIE, forget());

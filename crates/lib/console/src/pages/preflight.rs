@@ -26,7 +26,7 @@ pub(super) async fn show(ui: Ui, Path(name): Path<String>, query: Fields) -> Rep
     let content = html! {
         p.crumbs { a href={ "/environments/" (report.environment) } { (report.environment) } " / release " (view::release(report.release, label)) }
         h1 { "Preflight " @if report.blocked { (view::badge(Tone::Bad, "blocked")) } @else { (view::badge(Tone::Good, "nothing blocks")) } }
-        p.lead { (count(usize::try_from(report.hosts).unwrap_or(usize::MAX), "host")) ", " (view::ago(ui.now, report.at)) }
+        p.lead { (count(usize::try_from(report.hosts).unwrap_or(usize::MAX), "host")) " asked " (view::ago(ui.now, report.at)) }
         @if !report.unanswered.is_empty() {
             p.alert { "No answer in time from " (report.unanswered.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")) }
         }
@@ -40,7 +40,7 @@ pub(super) async fn show(ui: Ui, Path(name): Path<String>, query: Fields) -> Rep
 fn table(findings: &[Told<'_>]) -> Markup {
     let rows = findings.iter().map(|Told { finding, checks }| {
         [
-            html! { (view::words(&checks.join(", "))) },
+            html! { span.names { (view::words(&checks.join(", "))) } },
             view::badge(tone(finding.outcome), finding.outcome.as_str()),
             html! { (view::words(&finding.message)) },
             html! {

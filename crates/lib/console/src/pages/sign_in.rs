@@ -29,11 +29,19 @@ pub(super) async fn show(State(console): State<Arc<Console>>, query: Fields, req
         None,
         PageRequest(request.extensions().clone()),
     );
-    page(&api, local(query.text("next")), query.is_on("ended"), None).await
+    page(&api, local(query.text("next")), query.is_on("ended"), None, None).await
 }
 
 /// All ways to sign in. While the API cannot say whether there is a provider, there is none.
-pub(super) async fn page(api: &Api, next: &str, ended: bool, refused: Option<&Problem>) -> Response {
+///
+/// `name` was refused with its password: whoever typed it goes on there.
+pub(super) async fn page(
+    api: &Api,
+    next: &str,
+    ended: bool,
+    refused: Option<&Problem>,
+    name: Option<&str>,
+) -> Response {
     let offer = api.get::<OidcOffer>(route::OIDC).await;
     let issuer = offer.ok().and_then(|offer| offer.issuer);
     let content = html! {
@@ -45,16 +53,16 @@ pub(super) async fn page(api: &Api, next: &str, ended: bool, refused: Option<&Pr
             form method="post" action="/sign-in" {
                 input type="hidden" name="next" value=(next);
                 (form::account("token"))
-                label { "Token" input type="password" name="token" autocomplete="current-password" placeholder="slw_…" autofocus[issuer.is_none()]; }
+                label { "Token" input type="password" name="token" autocomplete="current-password" placeholder="slw_…" autofocus[issuer.is_none() && name.is_none()]; }
                 p.faint { "Your token of " code { "slipway token create" } " or of an administrator. The page keeps a token of its own, which ends after 12 hours, and after an hour without a request." }
                 button.primary[issuer.is_none()] { "Sign in" }
             }
-            details {
+            details open[name.is_some()] {
                 summary { "With a name and a password" }
                 form method="post" action="/sign-in" {
                     input type="hidden" name="next" value=(next);
-                    label { "Name" input name="name" autocomplete="username" value="admin"; }
-                    label { "Password" input type="password" name="password" autocomplete="current-password"; }
+                    label { "Name" input name="name" autocomplete="username" value=(name.unwrap_or("admin")); }
+                    label { "Password" input type="password" name="password" autocomplete="current-password" autofocus[name.is_some()]; }
                     button { "Sign in" }
                 }
             }
@@ -77,7 +85,7 @@ pub(super) async fn sign_in(State(console): State<Arc<Console>>, request: Reques
                 .append(SET_COOKIE, session::begin(&made.token));
             Ok(response)
         }
-        Err(refused) => Ok(page(&api, next, false, Some(&refused)).await),
+        Err(refused) => Ok(page(&api, next, false, Some(&refused), fields.filled("name")).await),
     }
 }
 

@@ -77,6 +77,8 @@ impl Round<'_> {
 
     fn carry_out(&mut self, command: &OperatorCommand) {
         let (actor, cause) = (command.actor.clone(), because(command));
+        // The state says what was asked for, so the reason alone follows it: `paused: the shop is slow`.
+        let reason = command.reason.clone().unwrap_or_else(|| cause.clone());
         let state = self.snapshot.rollout.state;
         let (to, scope) = match command.kind {
             CommandKind::Approve | CommandKind::Resume => (RolloutState::Staging, None),
@@ -98,7 +100,7 @@ impl Round<'_> {
                 awaits_verdict: false,
             },
             actor.clone(),
-            cause.clone(),
+            reason,
         );
         if to == RolloutState::Aborted {
             self.skip_unbegun(&actor, &cause);

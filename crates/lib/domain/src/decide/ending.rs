@@ -17,7 +17,7 @@ impl Round<'_> {
             .clone()
             .unwrap_or_else(|| "the rollout goes back".to_owned());
         // Why it goes back is told of the rollout, and of the hosts that failed.
-        self.skip_unbegun(&Actor::Rules, "not begun: the rollout goes back");
+        self.skip_unbegun(&Actor::Rules, "not begun before the rollout went back");
         // These are out already and keep their places.
         for step in snapshot.steps.iter().filter(|step| step.state.is_in_flight()) {
             self.step(step, StepState::Reverting, Actor::Rules, why.clone());

@@ -137,7 +137,7 @@ impl Round<'_> {
     }
 
     pub(super) fn fail_unbegun(&mut self, why: String) {
-        self.skip_unbegun(&Actor::Rules, "not begun: the rollout failed");
+        self.skip_unbegun(&Actor::Rules, "not begun before the rollout failed");
         self.rollout(RolloutState::Failed, why);
     }
 }

@@ -78,6 +78,15 @@ pub fn parse(text: &str, any_allowed: bool, allowed: impl Fn(IpAddr) -> bool) ->
     }
 }
 
+/// Why an address is refused, with the host where that alone is the reason. The rest of an address may be a password.
+#[must_use]
+pub fn explain(text: &str, error: BadAddress) -> String {
+    match (error, Url::parse(text).ok().as_ref().and_then(Url::host_str)) {
+        (BadAddress::Private, Some(host)) => format!("`{host}` {error}"),
+        _ => error.to_string(),
+    }
+}
+
 /// The name of the machine itself, of RFC 6761.
 fn is_localhost(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);

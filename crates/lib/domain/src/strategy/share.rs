@@ -74,7 +74,11 @@ impl<'de> Deserialize<'de> for Share {
                         || text.parse().map(Share::Number),
                         |p| p.parse().map(Share::Percent),
                     )
-                    .map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+                    .map_err(|_| {
+                        E::custom(format_args!(
+                            "`{text}` is neither a number of hosts nor a percentage such as 25%"
+                        ))
+                    })
             }
         }
 

@@ -125,12 +125,12 @@ mod tests {
             rollout: Some(RolloutId::generate()),
             rev: Some("880fbcd2a1b2c3d4e5f6".to_owned()),
             by: Some("ada".to_owned()),
-            reason: Some("pause: the\nshop  is slow\u{1b}[31m".to_owned()),
+            reason: Some("the\nshop  is slow\u{1b}[31m".to_owned()),
             ..in_prod()
         };
         assert_eq!(
             says(MessageKind::RolloutPaused, data.clone()),
-            "prod: a rollout is paused, by ada (commit 880fbcd2a1b2…): pause: the shop is slow\u{fffd}[31m"
+            "prod: a rollout is paused, by ada (commit 880fbcd2a1b2…): the shop is slow\u{fffd}[31m"
         );
         let data = MessageData {
             rollout_number: Some(34),
@@ -144,7 +144,7 @@ mod tests {
         };
         assert_eq!(
             says(MessageKind::RolloutPaused, data.clone()),
-            "prod: rollout #34 of #12 v1.4.0 (880fbcd2a1) is paused, by ada: pause: the shop is slow\u{fffd}[31m"
+            "prod: rollout #34 of #12 v1.4.0 (880fbcd2a1) is paused, by ada: the shop is slow\u{fffd}[31m"
         );
         assert!(says(MessageKind::HostStuck, data).starts_with(
             "prod: a host is stuck, and a person must look, in rollout #34 of #12 v1.4.0 (880fbcd2a1)"

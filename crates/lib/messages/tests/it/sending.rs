@@ -153,7 +153,7 @@ async fn messages_of_a_rollout_are_in_order_and_another_rollout_does_not_wait(po
     let last = receiver.got().pop().unwrap().json();
     assert_eq!(
         (&last["data"]["by"], &last["data"]["reason"]),
-        (&json!("ada"), &json!("abort: too early"))
+        (&json!("ada"), &json!("too early"))
     );
 }
 

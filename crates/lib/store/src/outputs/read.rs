@@ -17,7 +17,7 @@ pub struct OutputSearch {
     pub rollout: RolloutId,
     /// Only of this host.
     pub host: Option<HostId>,
-    /// Only lines with this text, in capitals or not.
+    /// Only lines that contain this text; upper and lower case are the same.
     pub text: Option<String>,
     /// Only pieces with a greater number.
     pub after: i64,

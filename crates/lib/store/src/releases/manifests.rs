@@ -6,7 +6,7 @@ use slipway_wire::release::{ManifestSummary, ReleaseManifest};
 use sqlx::PgConnection;
 use tracing::instrument;
 
-use super::number;
+use super::{label_of, number};
 use crate::error::OnConstraint as _;
 use crate::{Store, StoreError, bounded};
 
@@ -37,9 +37,16 @@ impl Store {
                 release.as_uuid()
             )
             .fetch_optional(&self.pool)
-            .await?
-            .ok_or_else(|| StoreError::not_found("signed manifest of release", &release))?;
-            as_signed(row.manifest, row.signatures)
+            .await?;
+            match row {
+                Some(row) => as_signed(row.manifest, row.signatures),
+                None => {
+                    let mut connection = self.pool.acquire().await?;
+                    Err(StoreError::Unsigned {
+                        release: label_of(&mut connection, release).await?.to_string(),
+                    })
+                }
+            }
         })
         .await
     }

@@ -159,6 +159,6 @@ async fn a_host_and_its_environment_show_the_release_that_they_run(pool: PgPool)
         .iter()
         .find(|(state, _)| *state == StepState::Skipped)
         .unwrap();
-    assert_eq!(skipped.1, "not begun: the rollout goes back");
+    assert_eq!(skipped.1, "not begun before the rollout went back");
     assert!(rollout.summary.reason.unwrap().contains(&failed.1), "{failed:?}");
 }

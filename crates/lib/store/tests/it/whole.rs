@@ -188,7 +188,7 @@ async fn an_operator_pauses_resumes_and_aborts(pool: PgPool) {
     let paused = ask(CommandKind::Pause).await;
     assert_eq!(
         (paused.state, paused.reason.as_deref()),
-        (RolloutState::Paused, Some("pause: look"))
+        (RolloutState::Paused, Some("look"))
     );
     assert_eq!(ask(CommandKind::Resume).await.state, RolloutState::Staging);
     assert_eq!(ask(CommandKind::Abort).await.state, RolloutState::Aborted);

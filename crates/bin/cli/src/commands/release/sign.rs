@@ -49,15 +49,10 @@ pub(super) async fn signed(args: &CreateReleaseArgs, file: &Path) -> Result<Sign
 
 /// The text of a manifest that can be read.
 pub(super) fn read_manifest(file: &Path) -> Result<String, CliFailure> {
-    let bytes = fs::read(file).map_err(|error| {
-        CliFailure::io(
-            format_args!("cannot read the manifest {}", file.display()),
-            &error,
-        )
-    })?;
-    Manifest::read(&bytes).map_err(|error| CliFailure::usage(format!("{}: {error}", file.display())))?;
-    // JSON that could be read is UTF-8.
-    String::from_utf8(bytes).map_err(|error| CliFailure::usage(format!("{}: {error}", file.display())))
+    let text = files::read_list(file, "manifest")?;
+    Manifest::read(text.as_bytes())
+        .map_err(|error| CliFailure::usage(format!("{}: {error}", file.display())))?;
+    Ok(text)
 }
 
 async fn sign_with_key(key: &Path, manifest: &Path, text: &str) -> Result<String, CliFailure> {
