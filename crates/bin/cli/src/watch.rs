@@ -30,6 +30,8 @@ use reach::AT_ONCE;
 
 /// How long the server is asked to wait for news.
 pub(crate) const POLL: Duration = Duration::from_secs(25);
+/// The same while hosts are verified: what their checks say has no event.
+const POLL_OF_CHECKS: Duration = Duration::from_secs(5);
 /// The name of a wave. Number 0 is a canary even where an API of release 0.1.0 does not say so.
 #[must_use]
 pub fn wave_name(wave: u32, canary: bool) -> String {
@@ -60,10 +62,14 @@ impl View {
         }
     }
 
-    fn rollout(&mut self, rollout: &Rollout) {
+    fn rollout(&mut self, rollout: &Rollout) -> Result<(), CliFailure> {
         match self {
-            Self::Plain(_) | Self::Lines(_) => {}
-            Self::Bars(bars) => bars.rollout(rollout),
+            Self::Plain(plain) => plain.rollout(rollout),
+            Self::Lines(_) => Ok(()),
+            Self::Bars(bars) => {
+                bars.rollout(rollout);
+                Ok(())
+            }
         }
     }
 

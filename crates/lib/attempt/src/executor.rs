@@ -42,7 +42,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 pub use deadman::RevertOutcome;
-use judge::Streak;
+use judge::{FailingChecks, Streak};
 use locked::LockedExecutor;
 use phases::Duty;
 use trace::PhaseSpan;
@@ -111,6 +111,8 @@ pub struct Executor<H, C> {
     /// The current attempt's closure, once it was let through the door.
     admitted: Option<Runnable>,
     streak: Streak,
+    /// What failing checks say.
+    failing: FailingChecks,
     next_round: BootMs,
     revert_tries: u32,
     revert_began: Option<BootMs>,
@@ -151,6 +153,7 @@ impl<H: HostOperations, C: Clock> Executor<H, C> {
             planned: None,
             admitted: None,
             streak: Streak::default(),
+            failing: FailingChecks::default(),
             next_round: BootMs(0),
             revert_tries: 0,
             revert_began: None,

@@ -139,13 +139,21 @@
     } finally {
       asking = false;
       if (again) { again = false; refresh(); }
+      if (source) lookSoon();
     }
+  };
+
+  // What has no event of its own, such as an answer of the checks, is asked for while a part of the page says so.
+  let soon = null;
+  const lookSoon = () => {
+    clearTimeout(soon);
+    if ($("[data-soon]", main)) soon = setTimeout(refresh, 5000);
   };
 
   let source = null;
   let timer = null;
   let tries = 0;
-  const stop = () => { source?.close(); source = null; clearTimeout(timer); };
+  const stop = () => { source?.close(); source = null; clearTimeout(timer); clearTimeout(soon); };
   const later = () => {
     stop();
     tries += 1;
@@ -156,6 +164,7 @@
   function open() {
     stop();
     source = new EventSource(main.dataset.live);
+    lookSoon();
     source.onopen = () => {
       tries = 0;
       if (wasAway) refresh();

@@ -271,4 +271,15 @@ pub struct Step {
     /// The plan that its agent reported, or that was approved: its digest and the sizes of its closures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanReport>,
+    /// What its host says while its checks have not passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<String>,
+}
+
+impl Step {
+    /// Why it is in its state, or what its host says of its checks.
+    #[must_use]
+    pub fn why(&self) -> Option<&str> {
+        self.reason.as_deref().or(self.checks.as_deref())
+    }
 }

@@ -148,7 +148,7 @@ const RECEIVED: [(&str, FixtureReader); 51] = [
 ];
 
 /// Types that come only as a part of another, whose fixture holds them.
-const PARTS: [(&str, &str); 81] = [
+const PARTS: [(&str, &str); 82] = [
     ("ActivationPlan", "Instruction"),
     ("Actor", "NewEvent"),
     ("ArchiveProgress", "BackupPage"),
@@ -173,6 +173,7 @@ const PARTS: [(&str, &str); 81] = [
     ("DestinationKind", "CreateDestination"),
     ("Digest", "CreateCommand"),
     ("Drift", "Host"),
+    ("EarlierDelivery", "Delivery"),
     ("EnvironmentRoles", "Principal"),
     ("FieldProblem", "Problem"),
     ("Filesystem", "Observation"),

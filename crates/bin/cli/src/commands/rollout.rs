@@ -415,7 +415,7 @@ fn text(rollout: &Rollout, output: &Output) -> String {
 /// Why the step is where it is; while hooks run, which one.
 fn reason(step: &Step) -> Option<String> {
     let hook = step.hook.as_ref().map(|hook| format!("the hook `{hook}` runs"));
-    hook.or_else(|| step.reason.clone())
+    hook.or_else(|| step.why().map(ToOwned::to_owned))
 }
 
 fn steps(rollout: &Rollout, output: &Output) -> String {

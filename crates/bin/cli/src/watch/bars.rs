@@ -170,7 +170,7 @@ fn hosts(steps: &[Step]) -> Vec<LineContent> {
     steps
         .iter()
         .map(|step| {
-            let reason = step.reason.as_deref().map(|why| format!("  {}", clean(why)));
+            let reason = step.why().map(|why| format!("  {}", clean(why)));
             let at_work = !step.state.is_settled() && step.state != StepState::Waiting;
             LineContent {
                 key: format!("{:06}-{}", step.wave, step.host),
@@ -207,6 +207,7 @@ mod tests {
             reason: (state == StepState::Stuck).then(|| "broken\u{1b}[2J".to_owned()),
             hook: None,
             plan: None,
+            checks: None,
         }
     }
 

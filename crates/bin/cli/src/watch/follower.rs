@@ -12,7 +12,7 @@ use slipway_wire::rollout::{Rollout, Step};
 
 use super::printed::{OutputFollower, PrintedLine};
 use super::reach::{Reach, is_unknown};
-use super::{POLL, View};
+use super::{POLL, POLL_OF_CHECKS, View};
 use crate::{CliFailure, Exit};
 
 /// Follows the events of one rollout.
@@ -88,7 +88,13 @@ impl<'a> Follower<'a> {
             }
             let rollout = self.rollout(view).await?;
             let state = rollout.summary.state;
-            view.borrow_mut().rollout(&rollout);
+            view.borrow_mut().rollout(&rollout)?;
+            let verifies = |step: &Step| step.state == StepState::Verifying;
+            wait = Some(if rollout.steps.iter().any(verifies) {
+                POLL_OF_CHECKS
+            } else {
+                POLL
+            });
             self.last = Some(rollout);
             if state.is_terminal() || (self.until_paused && self.waits_for_person(view).await?) {
                 // What was written between the two questions.
@@ -97,7 +103,6 @@ impl<'a> Follower<'a> {
                 }
                 return Ok(Exit::of(state));
             }
-            wait = Some(POLL);
         }
     }
 

@@ -1,11 +1,13 @@
 //! One line an event, for logs.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 
 use chrono::{DateTime, Utc};
-use slipway_domain::StorePath;
 use slipway_domain::digest::Digest;
+use slipway_domain::{HostName, StorePath};
 use slipway_wire::audit::Event;
+use slipway_wire::rollout::Rollout;
 
 use super::printed::PrintedLine;
 use crate::CliFailure;
@@ -15,11 +17,31 @@ use crate::text::clean;
 /// Lines on stdout; on stderr with `--json`, as stdout is for the document then.
 pub(crate) struct Plain {
     output: Output,
+    /// What the checks of each host said last.
+    checks: BTreeMap<HostName, String>,
 }
 
 impl Plain {
     pub(crate) const fn new(output: Output) -> Self {
-        Self { output }
+        Self {
+            output,
+            checks: BTreeMap::new(),
+        }
+    }
+
+    /// Tells what checks say of hosts that are verified, each word once.
+    pub(crate) fn rollout(&mut self, rollout: &Rollout) -> Result<(), CliFailure> {
+        for step in &rollout.steps {
+            match &step.checks {
+                None => drop(self.checks.remove(&step.host)),
+                Some(said) if self.checks.get(&step.host) == Some(said) => {}
+                Some(said) => {
+                    self.note(&format!("{} {}: {said}", step.host, step.state))?;
+                    self.checks.insert(step.host.clone(), said.clone());
+                }
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn event(&self, event: &Event) -> Result<(), CliFailure> {

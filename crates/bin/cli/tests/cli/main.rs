@@ -5,6 +5,7 @@
 mod common;
 
 mod anchor;
+mod approvals;
 mod arguments;
 mod audit;
 mod commands;

@@ -249,6 +249,34 @@ fn what_an_agent_reports_is_told_with_the_host_first_and_the_value_last() {
 }
 
 #[test]
+fn what_checks_say_is_told_once_while_a_host_is_verified() {
+    let stage = Stage::new();
+    let server = stage.serve(0);
+    let child = watch(&Slipway::at(&server), &[]);
+    let said = "the checks do not pass yet: check web: answered 500";
+    let looks = || {
+        let requests = server.requests();
+        requests
+            .iter()
+            .filter(|request| request.path.ends_with(ROLLOUT))
+            .count()
+    };
+    stage.0.lock().unwrap().0["steps"][0]["checks"] = json!(said);
+    // Twice the same is told once.
+    let until = std::time::Instant::now() + Duration::from_mins(1);
+    let before = looks();
+    while looks() < before + 3 {
+        assert!(std::time::Instant::now() < until, "nobody looks at the rollout");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    stage.set("succeeded", None, ["committed", "committed"]);
+    let ran = end(child);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let line = format!("web-1 verifying: {said}\n");
+    assert_eq!(ran.stdout.matches(&line).count(), 1, "{}", ran.stdout);
+}
+
+#[test]
 fn a_signal_stops_the_watching_only_and_says_so() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let stage = Stage::new();

@@ -12,6 +12,7 @@ use slipway_domain::AttemptId;
 use slipway_domain::agent::{ActivationPlan, Verdict};
 use slipway_host::checks::CheckRound;
 use slipway_host::clock::BootMs;
+use slipway_host::text::{MESSAGE_CHARS, one_line};
 
 /// Rounds in a row, of one attempt. Not written down: after a restart they are counted again.
 #[derive(Debug, Default)]
@@ -19,6 +20,42 @@ pub(super) struct Streak {
     attempt: Option<AttemptId>,
     passes: u32,
     fails: u32,
+}
+
+/// The least time between two words of failing checks: each one is a report to the control plane.
+const PACE_SECONDS: u32 = 5;
+
+/// What the checks of an attempt say while they fail. Not written down: the next round says it again.
+#[derive(Debug, Default)]
+pub(super) struct FailingChecks(Option<(AttemptId, String, BootMs)>);
+
+impl FailingChecks {
+    /// Hears a round that ended nothing. A round that passed leaves the last word for its time: checks may pass and fail by turns.
+    pub(super) fn hear(&mut self, attempt: AttemptId, round: &CheckRound, now: BootMs) {
+        if let Some((of, _, since)) = &self.0
+            && *of == attempt
+            && now < since.after_seconds(PACE_SECONDS)
+        {
+            return;
+        }
+        self.0 = (round.verdict != Verdict::Pass).then(|| {
+            let words = one_line(
+                &format!("the checks do not pass yet: {}", round.detail),
+                MESSAGE_CHARS,
+            );
+            (attempt, words, now)
+        });
+    }
+
+    /// Nothing is said any more.
+    pub(super) fn forget(&mut self) {
+        self.0 = None;
+    }
+
+    pub(super) fn words(&self, of: AttemptId) -> Option<&str> {
+        let (attempt, words, _) = self.0.as_ref()?;
+        (*attempt == of).then_some(words)
+    }
 }
 
 /// What a round leads to.
@@ -139,6 +176,35 @@ mod tests {
             streak.judge(attempt, &round, &plan(), progress, now)
         };
         rounds.chars().enumerate().map(judge).collect()
+    }
+
+    #[test]
+    fn failing_checks_are_heard_at_most_every_five_seconds() {
+        let mut failing = FailingChecks::default();
+        let (attempt, other) = (AttemptId::random(), AttemptId::random());
+        let mut told = Vec::new();
+        for second in 0..20_u64 {
+            let verdict = if second == 12 {
+                Verdict::Pass
+            } else {
+                Verdict::Fail
+            };
+            let detail = format!("answered {second}");
+            failing.hear(attempt, &CheckRound { verdict, detail }, BootMs(second * 1000));
+            let words = failing.words(attempt).unwrap_or_default().to_owned();
+            if told.last() != Some(&words) {
+                told.push(words);
+            }
+        }
+        let words = |second: u32| format!("the checks do not pass yet: answered {second}");
+        assert_eq!(told, [words(0), words(5), words(10), words(15)]);
+        assert_eq!(failing.words(other), None);
+        let passed = CheckRound {
+            verdict: Verdict::Pass,
+            detail: String::new(),
+        };
+        failing.hear(attempt, &passed, BootMs(20_000));
+        assert_eq!(failing.words(attempt), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
+use slipway_domain::agent::AttemptPhase;
 use slipway_host::clock::Clock;
 use slipway_host::operations::HostOperations;
 use slipway_host::text::{MESSAGE_CHARS, one_line};
@@ -87,7 +88,13 @@ impl<H: HostOperations, C: Clock> Executor<H, C> {
     /// Lets others see how things stand.
     pub(super) fn publish(&mut self) {
         self.phase.follow(&self.journal, self.revert_tries);
-        let report = self.journal.report(self.requested);
+        let mut report = self.journal.report(self.requested);
+        if let Some(report) = &mut report
+            && report.phase == AttemptPhase::Verifying
+            && report.message.is_none()
+        {
+            report.message = self.failing.words(report.attempt).map(ToOwned::to_owned);
+        }
         let plan = report.as_ref().and_then(|report| self.plan_of(report));
         let current = self.journal.current.as_ref();
         let origin = current

@@ -90,6 +90,11 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         };
         let judgement = self.streak.judge(attempt.id, round, plan, progress, now);
         tracing::debug!(attempt_id = %attempt.id, verdict = ?round.verdict, detail = %round.detail, ?judgement, "checked");
+        if judgement == Judgement::GoOn && !verified {
+            self.failing.hear(attempt.id, round, now);
+        } else {
+            self.failing.forget();
+        }
         let Some(current) = &mut self.journal.current else {
             return;
         };

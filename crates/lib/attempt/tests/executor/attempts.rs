@@ -69,6 +69,29 @@ async fn failing_checks_put_the_prior_back() {
     assert_eq!(rig.count("profile"), 0);
 }
 
+/// Whoever watches can tell a service that is slow from one that fails.
+#[tokio::test(start_paused = true)]
+async fn failing_checks_are_told_before_they_end_anything() {
+    let mut rig = ExecutorRig::new();
+    rig.behave("b", |it| it.last_verdict = Verdict::Fail);
+    let attempt = rig.begin("b").await;
+    let (view, _) = rig.agent.as_mut().unwrap();
+    let told = |view: &ExecutorView| {
+        view.report
+            .as_ref()
+            .is_some_and(|report| report.phase == AttemptPhase::Verifying && report.message.is_some())
+    };
+    let report = view.wait_for(told).await.unwrap().report.clone().unwrap();
+    assert_eq!((report.attempt, report.verdict), (attempt, None));
+    assert_eq!(
+        report.message.as_deref(),
+        Some("the checks do not pass yet: check web: answered 500")
+    );
+    // What is said of them is in no journal, so that no check writes one each second.
+    let kept = rig.store.peek().unwrap().current.unwrap();
+    assert_eq!(kept.message, None);
+}
+
 #[tokio::test(start_paused = true)]
 async fn checks_without_a_verdict_revert_nothing_before_the_deadman() {
     let mut rig = ExecutorRig::new();

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use maud::{Markup, Render, html};
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{Role, RolloutState, StepState};
+use slipway_text::number::count;
 use slipway_text::time::short_duration;
 use slipway_wire::audit::Event;
 use slipway_wire::fleet::Host;
@@ -172,6 +173,7 @@ fn decide(ui: &Ui, rollout: &Rollout, plans: &RolloutHostPlans) -> Markup {
 }
 
 fn approval(ui: &Ui, to: &str, role: Role, plans: &RolloutHostPlans) -> Markup {
+    let fetching = plans.still_fetching().count();
     html! {
         div.approval {
             h2 { "Waits for an approval" }
@@ -179,6 +181,9 @@ fn approval(ui: &Ui, to: &str, role: Role, plans: &RolloutHostPlans) -> Markup {
             (plan::shared(&plans.plans, &plans.unknown))
             @if role < Role::Approver { p.faint { "It takes the role approver; you are " (role) "." } }
             @else if let Some(refused) = &plans.approval_refused { p.alert.waits { (view::said(&without_commands(refused))) } }
+            @else if fetching > 0 {
+                p.alert.waits { "It cannot be approved yet: " (count(fetching, "online host")) @if fetching == 1 { " has" } @else { " have" } " still to fetch." }
+            }
             @else {
                 (action(ui, &Action { to, name: "Approve this plan", what: CommandKind::Approve.as_str(),
                     meaning: "The rollout begins as soon as a worker takes it up.", danger: false },
@@ -227,7 +232,8 @@ fn row(ui: &Ui, to: &str, step: &Step) -> [Markup; 7] {
         view::closure(&step.closure),
         html! { @if let Some(prior) = &step.prior { (view::closure(prior)) } },
         html! {
-            @if let Some(reason) = &step.reason { (view::words(reason)) }
+            // An answer of the checks is no event, so the page looks for it by itself.
+            span data-soon[step.state == StepState::Verifying] { @if let Some(why) = step.why() { (view::words(why)) } }
             @if step.failures > 0 { span.faint { " (failed " (step.failures) "×)" } }
         },
     ]

@@ -38,15 +38,12 @@ impl Store {
             )
             .fetch_optional(&self.pool)
             .await?;
-            match row {
-                Some(row) => as_signed(row.manifest, row.signatures),
-                None => {
-                    let mut connection = self.pool.acquire().await?;
-                    Err(StoreError::Unsigned {
-                        release: label_of(&mut connection, release).await?.to_string(),
-                    })
-                }
+            if let Some(row) = row {
+                return as_signed(row.manifest, row.signatures);
             }
+            let mut connection = self.pool.acquire().await?;
+            let release = label_of(&mut connection, release).await?.to_string();
+            Err(StoreError::Unsigned { release })
         })
         .await
     }

@@ -196,6 +196,9 @@ async fn select_steps(tx: &mut PgConnection, rollout: RolloutId) -> Result<Vec<S
                   s.prior AS "prior: StorePath", s.reason,
                   CASE WHEN h.report->>'attempt' = s.attempt::text
                        THEN h.report->'hooks'->'running'->>'name' END AS hook,
+                  CASE WHEN s.state = 'verifying' AND h.report->>'phase' = 'verifying'
+                            AND h.report->>'attempt' = s.attempt::text
+                       THEN h.report->>'message' END AS checks,
                   s.plan AS "plan: LenientJson<PlanReport>"
            FROM steps s JOIN hosts h ON h.id = s.host_id
            WHERE s.rollout_id = $1 ORDER BY s.wave, h.name"#,
@@ -217,6 +220,7 @@ async fn select_steps(tx: &mut PgConnection, rollout: RolloutId) -> Result<Vec<S
         prior: row.prior,
         reason: row.reason,
         hook: row.hook,
+        checks: row.checks,
         plan: row.plan.and_then(Option::from),
     });
     Ok(steps.collect())

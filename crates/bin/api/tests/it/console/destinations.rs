@@ -247,5 +247,8 @@ async fn a_destination_that_fails_shows_it_and_what_waits_says_for_what(pool: Pg
         .await
         .unwrap();
     let one = person.get("/destinations/chat").await.text;
-    assert!(!one.contains("failing") && !one.contains("waits for rollout"), "{one}");
+    assert!(
+        !one.contains("failing") && !one.contains("waits for rollout"),
+        "{one}"
+    );
 }

@@ -106,6 +106,20 @@ async fn who_cannot_approve_is_told_before(pool: PgPool) {
     );
     let approver = Browser::signed_in(&app, &other).await.get("/rollouts/1").await;
     assert!(approver.text.contains("Approve this plan"), "{}", approver.text);
+    // While a host that is online fetches, the API takes no approval.
+    sqlx::query("UPDATE hosts SET last_seen_at = now()")
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    let early = Browser::signed_in(&app, &other).await.get("/rollouts/1").await;
+    assert!(
+        early
+            .text
+            .contains("It cannot be approved yet: 1 online host has still to fetch.")
+            && !early.text.contains("Approve this plan"),
+        "{}",
+        early.text
+    );
     let first = Browser::signed_in(&app, &other).await.get("/").await.text;
     assert!(
         first.contains("badge warn") && first.contains("prod: rollout #1 of #1, started by admin"),
