@@ -110,7 +110,7 @@ impl<'a> Volume<'a> {
         let api = Path::new(env!("CARGO_BIN_EXE_slipway-dev")).with_file_name("slipway-api");
         assert!(
             api.is_file(),
-            "{} is not built: run `cargo build --bins`",
+            "{} is not built: run `cargo programs --bins`",
             api.display()
         );
         let mut migrate = Spec::new("migrate", api)

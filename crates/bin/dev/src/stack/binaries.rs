@@ -44,7 +44,7 @@ fn program(folder: &Path, name: &str) -> Result<PathBuf> {
     let path = folder.join(name);
     ensure!(
         path.is_file(),
-        "{} is not built: start through ./dev, which builds it, or run `cargo build --bins`",
+        "{} is not built: start through ./dev, which builds it, or run `cargo programs --bins`",
         path.display()
     );
     Ok(path)
