@@ -65,7 +65,10 @@ in
           package = lib.mkDefault packages.slipway-worker;
         };
       };
-      proxy.domain = lib.mkDefault cfg.domain;
+      proxy = {
+        domain = lib.mkDefault cfg.domain;
+        limits.bodyMiB = lib.mkDefault contract.proxy.ownBodyMiB;
+      };
       secrets = {
         SECRET_KEY = cfg.secretKeyFile;
         ADMIN_PASSWORD = cfg.adminPasswordFile;

@@ -136,6 +136,8 @@
     hostOutSeconds = 5;
     # Larger than the api's own limit of 1 MiB: the api's refusal is a problem document, the proxy's is not.
     bodyMiB = 4;
+    # Of Slipway's own api, which takes bills of materials in 12 MiB.
+    ownBodyMiB = 16;
     # Per address: concurrent requests, requests a second, and how many more may come at once.
     connectionsPerAddress = 2048;
     requests = {

@@ -44,7 +44,10 @@ let
         inherit (database) name user;
         owner.role = database.owner;
       };
-      proxy.domain = "slipway.example.org";
+      proxy = {
+        domain = "slipway.example.org";
+        limits.bodyMiB = contract.proxy.ownBodyMiB;
+      };
     };
   };
 in

@@ -15,6 +15,7 @@ use slipway_domain::HostName;
 use slipway_store::StoreError;
 use slipway_telemetry::error_chain;
 use slipway_wire::Problem;
+use slipway_wire::attachment::MAX_DOCUMENT_BYTES;
 use slipway_wire::problem::{FieldProblem, MEDIA_TYPE, TYPE_PREFIX, kind};
 
 use crate::observe::MAX_HEADER_BYTES;
@@ -87,6 +88,8 @@ const PROVIDER_RETRY_SECONDS: u64 = 5;
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// The longest body with a manifest: JSON may double what it quotes.
 pub const MAX_LONG_BODY_BYTES: usize = 5 * MAX_BODY_BYTES;
+/// The longest body with a document: JSON makes an indented one of the greatest length longer by less than half.
+pub const MAX_DOCUMENT_BODY_BYTES: usize = MAX_DOCUMENT_BYTES + MAX_DOCUMENT_BYTES / 2;
 
 /// Characters of a detail, and of a field's name: what a client sent wrong is repeated so far and no further.
 const MAX_DETAIL: usize = 500;
@@ -355,6 +358,7 @@ impl From<StoreError> for ApiError {
             | E::NumberUsed { .. }
             | E::NumberPassed { .. }
             | E::OtherEnvironment { .. }
+            | E::DocumentChanged(_)
             | E::ReleaseExpired { .. } => Self::Conflict(words),
             E::Ambiguous { what, candidates, .. } => {
                 let field = |detail| FieldProblem {

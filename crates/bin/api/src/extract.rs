@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use slipway_wire::page::{DEFAULT_LIMIT, MAX_LIMIT};
 use slipway_wire::problem::FieldProblem;
 
-use crate::error::{ApiError, MAX_BODY_BYTES, MAX_LONG_BODY_BYTES, Result};
+use crate::error::{ApiError, MAX_BODY_BYTES, MAX_DOCUMENT_BODY_BYTES, MAX_LONG_BODY_BYTES, Result};
 use crate::json::Strict;
 
 /// The longest that a request may wait for news, in seconds.
@@ -26,6 +26,8 @@ pub struct JsonBody<T, const MOST: usize = MAX_BODY_BYTES>(pub T);
 
 /// For the few bodies that may be long.
 pub type LongJsonBody<T> = JsonBody<T, MAX_LONG_BODY_BYTES>;
+/// For documents that are attached to releases.
+pub type DocumentJsonBody<T> = JsonBody<T, MAX_DOCUMENT_BODY_BYTES>;
 
 impl<T: DeserializeOwned, S: Send + Sync, const MOST: usize> FromRequest<S> for JsonBody<T, MOST> {
     type Rejection = ApiError;

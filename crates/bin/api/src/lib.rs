@@ -21,6 +21,7 @@
 //! A library so that tests can drive the very router that is served.
 
 pub mod access;
+mod attachment;
 pub mod auth;
 mod checks;
 pub mod cli;

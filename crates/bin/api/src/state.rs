@@ -10,6 +10,7 @@ use slipway_store::{AuditKey, Store};
 use slipway_wake::Wake;
 use tokio_util::sync::CancellationToken;
 
+use crate::attachment::ReadRoom;
 use crate::checks::Checks;
 use crate::error::BoxError;
 use crate::failures::AuthenticationFailures;
@@ -36,6 +37,8 @@ pub struct Shared {
     pub feed: Feed,
     /// News of what rollouts print.
     pub printed: OutputFeed,
+    /// Room for documents that are read at once.
+    pub(crate) reading: ReadRoom,
     /// How far the process is.
     pub phase: ServerPhase,
     pub(crate) failures: AuthenticationFailures,
@@ -68,6 +71,7 @@ impl Shared {
             parking: Parking::new(most_parked()),
             feed: Feed::default(),
             printed: OutputFeed::default(),
+            reading: ReadRoom::default(),
             phase: ServerPhase::new(draining),
             failures: AuthenticationFailures::new(wake.clone()),
             health: HealthCache::default(),

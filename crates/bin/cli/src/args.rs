@@ -23,7 +23,9 @@ pub use access::{AnchorArgs, AuditCommand, Login, PrincipalCommand, TokenCommand
 pub use fleet::{EnvChange, EnvCommand, HostCommand, StrategyArgs};
 pub use messages::{CreateDestinationArgs, DestinationCommand, SetDestinationArgs};
 pub use open::{OpenArgs, Page};
-pub use release::{CreateReleaseArgs, ManifestArgs, ReleaseCommand, SourceArgs, VerifyReleaseArgs};
+pub use release::{
+    AttachArgs, AttachedArgs, CreateReleaseArgs, ManifestArgs, ReleaseCommand, SourceArgs, VerifyReleaseArgs,
+};
 pub use rollout::{Approval, HostArgs, LogsArgs, Order, RolloutArg, RolloutCommand, WatchArgs};
 pub use verify::VerifyArgs;
 

@@ -107,6 +107,13 @@ impl CliFailure {
         Self::new(exit, "cli-stopped", "Stopped", format!("stopped {why}"))
     }
 
+    /// Says what it is about, where one command has several.
+    #[must_use]
+    pub fn about(mut self, what: &str) -> Self {
+        self.0.detail = format!("{what}: {}", self.0.detail);
+        self
+    }
+
     /// Adds what to do about it.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {

@@ -23,7 +23,8 @@ pub fn read_list(path: &Path, what: &str) -> Result<String, CliFailure> {
     read_up_to(path, what, LONGEST_LIST)
 }
 
-fn read_up_to(path: &Path, what: &str, longest: u64) -> Result<String, CliFailure> {
+/// Reads a text file of at most so many bytes, `-` for stdin.
+pub fn read_up_to(path: &Path, what: &str, longest: u64) -> Result<String, CliFailure> {
     let mut text = String::new();
     let outcome = if path == Path::new("-") {
         io::stdin().lock().take(longest + 1).read_to_string(&mut text)

@@ -100,7 +100,7 @@ http {{
         ssl_session_cache shared:tls:1m;
         ssl_session_tickets off;
         # Above the api's own limit of 1 MiB: the api's refusal is a problem document, nginx's is not.
-        client_max_body_size 4m;
+        client_max_body_size 16m;
         proxy_http_version 1.1;
         proxy_set_header Connection "";
         proxy_set_header Host $http_host;

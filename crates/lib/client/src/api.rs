@@ -473,7 +473,10 @@ impl Client {
         self.success(path, answer).map(drop)
     }
 
-    async fn list<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, ClientError> {
+    pub(crate) async fn list<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<Vec<T>, ClientError> {
         let page: Page<T> = self.get(path).await?;
         Ok(page.items)
     }

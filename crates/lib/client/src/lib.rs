@@ -23,6 +23,7 @@ pub mod error;
 pub mod testing;
 mod webhook;
 
+mod attachments;
 mod cause;
 mod destinations;
 mod once;

@@ -7,9 +7,9 @@ use sqlx::{Decode, Postgres, Type};
 
 use crate::snapshot::{CommandKind, RevertScope};
 use crate::{
-    Calendar, DeliveryState, DestinationKind, DestinationName, EnvironmentName, EnvironmentRoles, Hold,
-    HostName, MessageKind, PrincipalName, ReleaseName, Role, RolloutState, Standing, StepState, StorePath,
-    Strategy, TokenLimits,
+    AttachmentKind, Calendar, DeliveryState, DestinationKind, DestinationName, EnvironmentName,
+    EnvironmentRoles, Hold, HostName, MessageKind, PrincipalName, ReleaseName, Role, RolloutState, Standing,
+    StepState, StorePath, Strategy, TokenLimits,
 };
 
 macro_rules! text_columns {
@@ -43,6 +43,7 @@ macro_rules! text_columns {
 }
 
 text_columns!(
+    AttachmentKind,
     CommandKind,
     DeliveryState,
     DestinationKind,

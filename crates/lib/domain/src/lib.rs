@@ -25,11 +25,13 @@
 //! | [`preflight`] | what stands in the way of a rollout, by facts |
 //! | [`event`], [`digest`] | the audit log's entries and their hash chain, and digests of what they decide |
 //! | [`role`], [`rights`] | who may do what, and where |
+//! | [`attachment`] | what may be attached to a release |
 //! | [`message`] | what people are told of, and where messages may go |
 //! | [`trace`] | the place of a piece of work in a trace over several processes |
 
 pub mod agent;
 pub mod apply;
+pub mod attachment;
 pub mod calendar;
 mod checked;
 #[cfg(feature = "sqlx")]
@@ -59,6 +61,7 @@ pub mod strategy;
 pub mod trace;
 
 pub use agent::{AttemptPhase, Instruction, Observation};
+pub use attachment::{AttachmentKind, Severity};
 pub use calendar::{Calendar, Freeze, Hold, Timing, Window};
 pub use facts::HostFacts;
 pub use host_plan::{HostPlan, PlanReport};

@@ -11,7 +11,6 @@ use slipway_domain::{
 };
 
 pub(crate) use database::OnConstraint;
-use database::{DatabaseErrorKind, kind_of};
 pub use none_yet::NoneYet;
 
 /// Why a call to the store failed.
@@ -255,6 +254,9 @@ pub enum StoreError {
         /// The most.
         most: u32,
     },
+    /// The text of a document is not what was attached.
+    #[error("{0}")]
+    DocumentChanged(String),
     /// A release would be kept until a time that is over.
     #[error(
         "{} is over by the control plane's clock, which says {}; give a later time, or none to keep the release for ever",
@@ -457,42 +459,5 @@ impl StoreError {
     #[must_use]
     pub const fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::LoginRefused { .. })
-    }
-}
-
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        use sqlx::Error as E;
-        if matches!(error, E::PoolTimedOut) {
-            crate::pool::count_timeout();
-        }
-        match &error {
-            E::Io(_)
-            | E::Tls(_)
-            | E::Protocol(_)
-            | E::PoolTimedOut
-            | E::PoolClosed
-            | E::WorkerCrashed
-            | E::BeginFailed => Self::Unavailable(error),
-            E::ColumnDecode { index, source } => Self::Corrupt {
-                what: "row",
-                detail: format!("column {index}: {source}"),
-            },
-            E::Decode(source) => Self::Corrupt {
-                what: "row",
-                detail: source.to_string(),
-            },
-            E::Database(database) => match kind_of(database.as_ref()) {
-                DatabaseErrorKind::Unavailable => Self::Unavailable(error),
-                DatabaseErrorKind::LoginRefused(cure) => Self::LoginRefused { cure, source: error },
-                DatabaseErrorKind::Unstorable => Self::Unstorable(error),
-                DatabaseErrorKind::Constraint(constraint) => Self::Conflict {
-                    constraint,
-                    source: error,
-                },
-                DatabaseErrorKind::Other => Self::Query(error),
-            },
-            _ => Self::Query(error),
-        }
     }
 }

@@ -10,7 +10,7 @@ use sqlx::{Acquire, PgConnection};
 use crate::StoreError;
 
 /// Every table with what api and worker do with it. A migration that adds one adds a line.
-const TABLES: [(&str, &str); 27] = [
+const TABLES: [(&str, &str); 28] = [
     ("environments", "SELECT, INSERT, UPDATE"),
     ("principals", "SELECT, INSERT, UPDATE"),
     ("hosts", "SELECT, INSERT, UPDATE"),
@@ -20,6 +20,7 @@ const TABLES: [(&str, &str); 27] = [
     ("releases", "SELECT, INSERT"),
     ("release_closures", "SELECT, INSERT"),
     ("release_manifests", "SELECT, INSERT"),
+    ("release_attachments", "SELECT, INSERT, DELETE"),
     ("kept_releases", "SELECT, INSERT, UPDATE, DELETE"),
     ("release_drafts", "SELECT, INSERT, UPDATE, DELETE"),
     ("release_draft_closures", "SELECT, INSERT, UPDATE, DELETE"),

@@ -61,7 +61,7 @@ pub use fleet::{HostsOf, NewFreeze};
 pub use outputs::{KeptOutput, OutputSearch};
 pub use pool::describe_metrics;
 pub use preflight::PreflightOf;
-pub use releases::{NewManifest, NewRelease};
+pub use releases::{NewAttachment, NewManifest, NewRelease};
 pub use rollouts::{NewCommand, NewRollout, RolloutsOf};
 pub use schema::{MIGRATOR, Migrated, SchemaState};
 pub use stored::Stored;

@@ -1,5 +1,6 @@
 //! Releases: immutable maps from host to closure.
 
+mod attachments;
 mod drafts;
 mod kept;
 pub(crate) mod manifests;
@@ -18,6 +19,7 @@ use crate::error::OnConstraint as _;
 use crate::row::Count;
 use crate::{AuditKey, EventAuthor, Store, StoreError, bounded, page_limit};
 
+pub use attachments::NewAttachment;
 pub use manifests::NewManifest;
 pub(crate) use manifests::check_rollout;
 
@@ -57,6 +59,16 @@ impl Store {
         bounded(async {
             let mut connection = self.pool.acquire().await?;
             read(&mut connection, id).await
+        })
+        .await
+    }
+
+    /// A release as people say it.
+    #[instrument(name = "db.release.label", level = "debug", skip_all, fields(%id))]
+    pub async fn get_release_label(&self, id: ReleaseId) -> Result<ReleaseLabel, StoreError> {
+        bounded(async {
+            let mut connection = self.pool.acquire().await?;
+            label_of(&mut connection, id).await
         })
         .await
     }

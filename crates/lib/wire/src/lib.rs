@@ -10,6 +10,7 @@
 //! | [`fleet`] | environments and hosts |
 //! | [`standing`] | how hosts stand, counted and the worst first |
 //! | [`release`] | releases |
+//! | [`attachment`] | what is attached to releases |
 //! | [`rollout`] | rollouts, their steps and commands |
 //! | [`plan`] | what releases change on hosts |
 //! | [`preflight`] | what stands in the way of a rollout |
@@ -26,6 +27,7 @@
 //! durations whole seconds with the unit in the name.
 
 pub mod access;
+pub mod attachment;
 pub mod audit;
 pub mod backup;
 pub mod fleet;

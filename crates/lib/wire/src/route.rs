@@ -63,6 +63,14 @@ pub const RELEASE: &str = "/api/v1/releases/{id}";
 pub const RELEASE_KEEP: &str = "/api/v1/releases/{id}/keep";
 /// `GET` (`RootsQuery`, `ReleaseRoots`): every closure in use, for the cache's collector.
 pub const RELEASE_ROOTS: &str = "/api/v1/release-roots";
+/// `GET` (`Page<Attachment>`, the newest last), `POST` (`AttachDocument`, `Attachment`, 200).
+pub const RELEASE_ATTACHMENTS: &str = "/api/v1/releases/{id}/attachments";
+/// `GET` (`DocumentQuery`, `AttachedDocument`): a document as it was attached.
+pub const RELEASE_DOCUMENT: &str = "/api/v1/releases/{id}/document";
+/// `GET` (`EntriesQuery`, `ReleaseComponents`): what the newest bill of materials names.
+pub const RELEASE_COMPONENTS: &str = "/api/v1/releases/{id}/components";
+/// `GET` (`EntriesQuery`, `ReleaseVulnerabilities`): what the newest report knows.
+pub const RELEASE_VULNERABILITIES: &str = "/api/v1/releases/{id}/vulnerabilities";
 /// `GET` (`ReleaseManifest`): the manifest as it was signed.
 pub const RELEASE_MANIFEST: &str = "/api/v1/releases/{id}/manifest";
 /// `GET` (`ReleaseHostPlans`): what it changes on its hosts, as far as they have fetched it.

@@ -18,6 +18,9 @@ use slipway_fixtures::{
 use slipway_wire::access::{
     CreatePrincipal, CreateToken, LoginRequest, Principal, Token, TokenCreated, Whoami,
 };
+use slipway_wire::attachment::{
+    AttachDocument, AttachedDocument, DocumentQuery, EntriesQuery, ReleaseComponents, ReleaseVulnerabilities,
+};
 use slipway_wire::audit::{AuditReport, Event, EventQuery};
 use slipway_wire::backup::BackupPage;
 use slipway_wire::fleet::{
@@ -56,8 +59,9 @@ const FIXTURES: [Fixture; 2] = [
 ];
 
 /// What people send: an unknown field is a typing error.
-const SENT: [(&str, FixtureReader); 33] = [
+const SENT: [(&str, FixtureReader); 36] = [
     ("AdoptHost", reader::<AdoptHost>),
+    ("AttachDocument", reader::<AttachDocument>),
     ("CreateCommand", reader::<CreateCommand>),
     ("CreateDestination", reader::<CreateDestination>),
     ("CreateDraft", reader::<CreateDraft>),
@@ -70,7 +74,9 @@ const SENT: [(&str, FixtureReader); 33] = [
     ("CreateSignedRelease", reader::<CreateSignedRelease>),
     ("CreateToken", reader::<CreateToken>),
     ("DeliveryQuery", reader::<DeliveryQuery>),
+    ("DocumentQuery", reader::<DocumentQuery>),
     ("DraftPage", reader::<DraftPage>),
+    ("EntriesQuery", reader::<EntriesQuery>),
     ("EnvironmentPageQuery", reader::<EnvironmentPageQuery>),
     ("EventQuery", reader::<EventQuery>),
     ("FinishOidc", reader::<FinishOidc>),
@@ -93,8 +99,9 @@ const SENT: [(&str, FixtureReader); 33] = [
 ];
 
 /// What is stored or received: an unknown field is a newer program's.
-const RECEIVED: [(&str, FixtureReader); 51] = [
+const RECEIVED: [(&str, FixtureReader); 54] = [
     ("Assignment", reader::<Assignment>),
+    ("AttachedDocument", reader::<AttachedDocument>),
     ("AttemptReport", reader::<AttemptReport>),
     ("AuditReport", reader::<AuditReport>),
     ("BackupPage", reader::<BackupPage>),
@@ -127,10 +134,12 @@ const RECEIVED: [(&str, FixtureReader); 51] = [
     ("Principal", reader::<Principal>),
     ("Problem", reader::<Problem>),
     ("Release", reader::<Release>),
+    ("ReleaseComponents", reader::<ReleaseComponents>),
     ("ReleaseHostPlans", reader::<ReleaseHostPlans>),
     ("ReleaseManifest", reader::<ReleaseManifest>),
     ("ReleaseRoots", reader::<ReleaseRoots>),
     ("ReleaseSummary", reader::<ReleaseSummary>),
+    ("ReleaseVulnerabilities", reader::<ReleaseVulnerabilities>),
     ("Replayed", reader::<Replayed>),
     ("Role", reader::<Role>),
     ("Rollout", reader::<Rollout>),
@@ -148,10 +157,11 @@ const RECEIVED: [(&str, FixtureReader); 51] = [
 ];
 
 /// Types that come only as a part of another, whose fixture holds them.
-const PARTS: [(&str, &str); 82] = [
+const PARTS: [(&str, &str); 88] = [
     ("ActivationPlan", "Instruction"),
     ("Actor", "NewEvent"),
     ("ArchiveProgress", "BackupPage"),
+    ("Attachment", "AttachedDocument"),
     ("ArchiveStatus", "BackupPage"),
     ("AttemptOrigin", "Instruction"),
     ("AttemptPhase", "Observation"),
@@ -231,6 +241,11 @@ const PARTS: [(&str, &str); 82] = [
     ("Verify", "Strategy"),
     ("Window", "Calendar"),
     ("Written", "CreateRollout"),
+    ("AttachmentKind", "AttachDocument"),
+    ("Component", "ReleaseComponents"),
+    ("Severity", "ReleaseVulnerabilities"),
+    ("SeverityCount", "ReleaseVulnerabilities"),
+    ("Vulnerability", "ReleaseVulnerabilities"),
 ];
 
 #[test]

@@ -8,6 +8,7 @@ use slipway_domain::strategy::{MAX_GROUPS, MAX_RETRIES, MAX_SECONDS};
 use slipway_release::manifest::MAX_BYTES;
 use slipway_release::signature::MAX_SIGNATURE_BYTES;
 use slipway_release::signed::MAX_SIGNATURES;
+use slipway_wire::attachment::MAX_DOCUMENT_BYTES;
 use slipway_wire::limits::{LABEL_CHARS, MESSAGE_CHARS, OIDC_CHARS};
 use slipway_wire::message::{MAX_RECIPIENT_CHARS, MAX_RECIPIENTS, MAX_ROOM_CHARS};
 use slipway_wire::output::{MAX_JOB_CHARS, MAX_PIECE_TEXT, MAX_SEARCH_CHARS};
@@ -57,6 +58,7 @@ const BOUNDS: &[(&str, &str, Bound)] = &[
     ("AdoptHost", "drift", Chars(DIGEST_CHARS)),
     ("AdoptHost", "reason", Chars(MESSAGE_CHARS)),
     ("KeepRelease", "reason", Chars(MESSAGE_CHARS)),
+    ("AttachDocument", "document", Chars(MAX_DOCUMENT_BYTES)),
     ("CreateDestination", "room", Chars(MAX_ROOM_CHARS)),
     ("CreateToken", "label", Chars(LABEL_CHARS)),
     ("CreateToken", "expires_in_days", Range(1, MAX_DAYS)),

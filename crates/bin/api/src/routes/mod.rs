@@ -1,6 +1,7 @@
 //! The handlers, one file a resource.
 
 mod agent;
+mod attachments;
 mod deliveries;
 mod destination_checks;
 mod destinations;
@@ -57,6 +58,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         fleet::endpoints(),
         hosts::endpoints(),
         releases::endpoints(),
+        attachments::endpoints(),
         kept::endpoints(),
         drafts::endpoints(),
         rollouts::endpoints(),

@@ -50,7 +50,7 @@ async fn run(
     let environment = app.store.get_environment_by_name(&name).await?;
     let release = context.release_in(&name, &query.release).await?;
     // One that is not there is told of before anybody waits.
-    let label = app.store.get_release(release).await?.label();
+    let label = app.store.get_release_label(release).await?;
     // It waits, as for news: nobody may keep all places.
     let _place = app
         .parking

@@ -1,5 +1,6 @@
 //! The console's pages: sessions, forms, and what docs/console.md says protects them.
 
+mod attachments;
 mod attacks;
 mod crowd;
 mod destinations;

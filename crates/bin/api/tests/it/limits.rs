@@ -116,11 +116,21 @@ impl World {
                 path(""),
                 Some(json!({ "manifest": manifest, "signatures": ["x"] })),
             ),
-            ("GET", route::RELEASE | route::RELEASE_MANIFEST | route::RELEASE_HOST_PLANS) => {
-                (path(release), None)
+            ("POST", route::RELEASE_ATTACHMENTS) => {
+                (path(release), Some(json!({ "kind": "sbom", "document": "{}" })))
             }
+            (_, route::RELEASE_DOCUMENT) => (format!("{}?kind=sbom", path(release)), None),
             ("POST", route::RELEASE_KEEP) => (path(release), Some(json!({ "reason": "x" }))),
-            (_, route::RELEASE_KEEP) => (path(release), None),
+            (
+                "GET",
+                route::RELEASE
+                | route::RELEASE_MANIFEST
+                | route::RELEASE_HOST_PLANS
+                | route::RELEASE_ATTACHMENTS
+                | route::RELEASE_COMPONENTS
+                | route::RELEASE_VULNERABILITIES,
+            )
+            | (_, route::RELEASE_KEEP) => (path(release), None),
             (_, route::DRAFTS) => (path(""), Some(json!({}))),
             (_, route::DRAFT_CLOSURES) => (path(release), Some(closures)),
             (_, route::DRAFT_SEAL) => (path(release), Some(json!({ "hosts": 1 }))),

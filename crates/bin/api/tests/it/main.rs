@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod attachments;
 mod commands;
 mod console;
 mod destinations;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use slipway_domain::{EnvironmentName, HostName, PrincipalName, Role, TokenId, rights};
+use slipway_domain::{EnvironmentName, HostName, PrincipalName, Role, RolloutRef, TokenId, rights};
 
 use super::number::{at_least, number};
 
@@ -160,6 +160,18 @@ pub enum AuditCommand {
         /// At most this many
         #[arg(long, default_value_t = 50, value_name = "N", allow_negative_numbers = true, value_parser = at_least(1_u32))]
         limit: u32,
+        /// Only events of this rollout: its number, its id, or latest@ENV
+        #[arg(long, value_name = "ROLLOUT")]
+        rollout: Option<RolloutRef>,
+        /// Only events about this host
+        #[arg(long, value_name = "HOST")]
+        host: Option<HostName>,
+        /// Only events of this kind, such as rollout.state, or of all kinds that begin so, such as rollout
+        #[arg(long, value_name = "KIND")]
+        kind: Option<String>,
+        /// Only what somebody of this name did: a principal, or a host by its agent
+        #[arg(long, value_name = "NAME")]
+        actor: Option<String>,
     },
 }
 

@@ -38,6 +38,13 @@ pub enum ReleaseCommand {
         /// Its number, name or id, latest, or previous@ENV
         release: ReleaseRef,
     },
+    /// Attach a bill of materials or a report of known vulnerabilities to a release
+    ///
+    /// A newer one is another version; none is ever changed, and the audit log has the digest of each.
+    #[command(group = ArgGroup::new("document").required(true).multiple(true))]
+    Attach(AttachArgs),
+    /// Show what is attached to a release
+    Attached(AttachedArgs),
     /// Keep a release: the cache's collector is told that its closures are in use
     ///
     /// A second time changes until when, and why.
@@ -73,6 +80,42 @@ pub enum ReleaseCommand {
         /// Its number, name or id, latest, or previous@ENV
         release: ReleaseRef,
     },
+}
+
+/// Attach documents to a release.
+#[derive(Debug, Args)]
+pub struct AttachArgs {
+    /// Its number, name or id, latest, or previous@ENV
+    pub release: ReleaseRef,
+    /// What it is made of, at most 8 MiB: `CycloneDX` or SPDX 2, as JSON; - for stdin
+    #[arg(long, value_name = "FILE", group = "document")]
+    pub sbom: Option<PathBuf>,
+    /// Known vulnerabilities, at most 8 MiB, as JSON of `CycloneDX`, grype, Trivy, vulnix or cargo-audit; - for stdin
+    #[arg(long, value_name = "FILE", group = "document")]
+    pub vulnerabilities: Option<PathBuf>,
+}
+
+/// Show what is attached to a release.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("kind"))]
+pub struct AttachedArgs {
+    /// Its number, name or id, latest, or previous@ENV
+    pub release: ReleaseRef,
+    /// List the components of the newest bill of materials
+    #[arg(long, group = "kind")]
+    pub sbom: bool,
+    /// List what the newest report knows, the worst first
+    #[arg(long, group = "kind")]
+    pub vulnerabilities: bool,
+    /// Only entries that have all of these words
+    #[arg(long, value_name = "WORDS", requires = "kind", conflicts_with = "raw")]
+    pub text: Option<String>,
+    /// Write the document as it was attached
+    #[arg(long, requires = "kind")]
+    pub raw: bool,
+    /// Of this version in place of the newest
+    #[arg(long, value_name = "N", requires = "raw", allow_negative_numbers = true, value_parser = at_least(1_u32))]
+    pub version: Option<u32>,
 }
 
 /// Where closures come from.

@@ -26,7 +26,14 @@ pub(super) async fn run(context: &Context, command: AuditCommand) -> Result<Exit
         AuditCommand::Head => head(context).await,
         AuditCommand::Keys => keys(context).await,
         AuditCommand::Anchor(args) => anchor::run(context, args).await,
-        AuditCommand::Events { after, limit } => {
+        AuditCommand::Events {
+            after,
+            limit,
+            rollout,
+            host,
+            kind,
+            actor,
+        } => {
             let client = context.client()?;
             let mut events: Vec<Event> = Vec::new();
             while events.len() < limit as usize {
@@ -34,6 +41,10 @@ pub(super) async fn run(context: &Context, command: AuditCommand) -> Result<Exit
                 let query = EventQuery {
                     after: Some(events.last().map_or(after, |event| event.number)),
                     limit: Some(wanted.min(MAX_LIMIT)),
+                    kind: kind.clone(),
+                    actor: actor.clone(),
+                    host: host.clone(),
+                    rollout: rollout.clone(),
                     ..EventQuery::default()
                 };
                 let page = client.events(&query).await?.items;

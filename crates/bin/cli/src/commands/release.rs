@@ -1,5 +1,6 @@
 //! Releases.
 
+mod attach;
 mod manifest;
 mod sign;
 mod verify;
@@ -62,6 +63,8 @@ pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<()
                 table.render(output.colour, "no releases; register one: slipway release create")
             })
         }
+        ReleaseCommand::Attach(args) => attach::attach(context, args).await,
+        ReleaseCommand::Attached(args) => attach::attached(context, args).await,
         ReleaseCommand::Plan { release } => {
             let plans = context.client()?.release_host_plans(&release).await?;
             output.show(&plans, || plan::of_release(&plans))

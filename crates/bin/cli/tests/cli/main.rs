@@ -7,6 +7,7 @@ mod common;
 mod anchor;
 mod approvals;
 mod arguments;
+mod attachments;
 mod audit;
 mod commands;
 mod destinations;

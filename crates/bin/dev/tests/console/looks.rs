@@ -13,7 +13,7 @@ use crate::common::rig::checkout;
 /// Where pictures are written that docs/console.md shows.
 const PICTURES: &str = "docs/pictures";
 /// Every page, and the name of its picture.
-const PAGES: [(&str, &str); 17] = [
+const PAGES: [(&str, &str); 19] = [
     ("/", "fleet"),
     ("/environments/prod", "environment"),
     ("/environments/prod/preflight?release=2", "preflight"),
@@ -21,6 +21,8 @@ const PAGES: [(&str, &str); 17] = [
     ("/hosts/web-1", "host"),
     ("/releases", "releases"),
     ("/releases/2", "release"),
+    ("/releases/2/components", "components"),
+    ("/releases/2/vulnerabilities", "vulnerabilities"),
     ("/releases/2/compare/1", "compare"),
     ("/releases/2/start?environment=prod", "start"),
     ("/rollouts", "rollouts"),
@@ -72,6 +74,7 @@ async fn overflow(browser: &Browser) -> Vec<String> {
 async fn every_page_is_accessible_in_light_and_dark_and_fits_a_narrow_screen() {
     let scene = Scene::with_hosts(5).await;
     let rollout = scene.start_and_bake().await;
+    scene.attach_documents().await;
     let folder = pictures();
     let mut found = Vec::new();
     for dark in [false, true] {

@@ -1,9 +1,11 @@
 //! A stack with hosts that run a release, another release that waits, and a browser.
 
+use serde_json::{Value, json};
 use slipway_dev::fleet::Variant;
 use slipway_dev::stack::ENVIRONMENT;
 use slipway_dev::stack::hosts::strategy;
-use slipway_domain::{ReleaseId, ReleaseRef, RolloutState, Strategy};
+use slipway_domain::{AttachmentKind, ReleaseId, ReleaseRef, RolloutState, Strategy};
+use slipway_wire::attachment::AttachDocument;
 use slipway_wire::rollout::{CreateRollout, Rollout};
 
 use super::browser::{Browser, Driver, Eyes};
@@ -43,6 +45,33 @@ impl Scene {
         let browser = self.driver.open(eyes).await;
         browser.sign_in(&self.admin()).await;
         browser
+    }
+
+    /// Attaches a bill of materials and a report to the release that waits.
+    pub(crate) async fn attach_documents(&self) {
+        let components: Vec<Value> = (0..120)
+            .map(|n| {
+                let name = format!("library-{n:03}");
+                json!({ "bom-ref": name, "name": name, "version": "1.2.3", "purl": format!("pkg:nix/{name}@1.2.3?output=out") })
+            })
+            .collect();
+        let known = |n: usize, severity: &str, state: Value| {
+            json!({ "id": format!("CVE-2026-{n:05}"), "ratings": [{ "severity": severity }],
+                    "affects": [{ "ref": format!("library-{n:03}") }], "analysis": { "state": state } })
+        };
+        let document = json!({
+            "bomFormat": "CycloneDX", "specVersion": "1.6", "components": components,
+            "vulnerabilities": [known(1, "critical", Value::Null), known(2, "medium", json!("in_triage")),
+                known(3, "low", Value::Null), known(4, "high", json!("not_affected"))],
+        });
+        for kind in [AttachmentKind::Sbom, AttachmentKind::Vulnerabilities] {
+            let request = AttachDocument {
+                kind,
+                document: document.to_string(),
+            };
+            let api = &self.rig.stack.api;
+            api.attach_document(&self.next.into(), &request).await.unwrap();
+        }
     }
 
     /// Starts the release that waits.

@@ -137,7 +137,7 @@ fn new_token(ui: &Ui, people: &[Principal]) -> Markup {
             html! {
                 (draft.text("label", "For").required().limit(100).example("CI of the shop"))
                 @if ui.role() == Role::Admin { (draft.choice("principal", "Whose", "", whose)) }
-                (draft.number("expires_in_days", "Days").hint(" (empty: as long as the token that makes it)").first("90"))
+                (draft.number("expires_in_days", "Days").hint(" (empty: as long as the token that makes it; with the password without end)").first("90"))
                 (draft.text("environments", "Only these environments").or_all().example("staging prod"))
                 (draft.text("commands", "Only these commands").or_all().example("release start"))
                 (draft.text("hosts", "Only these hosts").or_all().example("web-1 web-2"))

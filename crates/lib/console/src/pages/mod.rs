@@ -2,6 +2,7 @@
 
 mod access;
 mod actions;
+mod attachments;
 mod audit;
 mod destination;
 mod destinations;
@@ -57,6 +58,12 @@ pub(crate) fn router(console: Arc<Console>) -> Router {
         .route("/releases", get(releases::show))
         .route("/releases/{id}", get(release::show).post(release::change))
         .route("/releases/{id}/start", get(start::show).post(start::begin))
+        .route("/releases/{id}/components", get(attachments::components))
+        .route(
+            "/releases/{id}/vulnerabilities",
+            get(attachments::vulnerabilities),
+        )
+        .route("/releases/{id}/documents/{kind}", get(attachments::document))
         .route("/releases/{id}/compare/{other}", get(release::compare))
         .route("/rollouts", get(rollouts::show))
         .route("/rollouts/{id}", get(rollout::show).post(rollout::command))

@@ -14,6 +14,7 @@ use slipway_wire::rollout::RolloutSummary;
 use slipway_wire::route;
 
 use super::actions::{Action, action, nothing, unknown};
+use super::attachments::Attached;
 use super::{plan, releases, rollouts};
 use crate::api::{Answer, escape};
 use crate::form::{Fields, Sent};
@@ -44,13 +45,14 @@ async fn page(ui: &Ui, id: &str) -> Reply {
     let mine = Query::of(route::ROLLOUTS)
         .with("release", release.id)
         .with("limit", 50);
-    let (plans, environments, rollouts, others) = tokio::join!(
+    let (plans, environments, rollouts, others, attached) = tokio::join!(
         ui.api.get::<ReleaseHostPlans>(&plans),
         ui.api.list::<Environment>(&environments),
         ui.api.get::<Page<RolloutSummary>>(&mine),
-        ui.api.get::<Page<ReleaseSummary>>(&others)
+        ui.api.get::<Page<ReleaseSummary>>(&others),
+        Attached::read(ui, &release)
     );
-    let (plans, environments) = (plans?, environments?);
+    let (plans, environments, attached) = (plans?, environments?, attached?);
     // Somebody who may see this release need not see all releases, nor all its rollouts.
     let others = others.map(|page| page.items).unwrap_or_default();
     let mine = rollouts.map(|page| page.items).unwrap_or_default();
@@ -65,6 +67,7 @@ async fn page(ui: &Ui, id: &str) -> Reply {
         }
         section #rollouts aria-labelledby="rollouts-title" { h2 #rollouts-title { "Rollouts of it" } (rollouts::table(ui, &mine)) }
         section #plan aria-labelledby="plan-title" { h2 #plan-title { "What it changes" } (plan::shared(&plans.plans, &plans.unknown)) }
+        section #attached aria-labelledby="attached-title" { h2 #attached-title { "What it is made of" } (attached.show(ui, &release)) }
         section #compare aria-labelledby="compare-title" {
             h2 #compare-title { "Compare" }
             (compare_form(&release, &others))
@@ -83,7 +86,7 @@ async fn page(ui: &Ui, id: &str) -> Reply {
 }
 
 /// The path of its page.
-fn path_of(release: &Release) -> String {
+pub(super) fn path_of(release: &Release) -> String {
     view::release_path(release.id, Some(&release.label()))
 }
 

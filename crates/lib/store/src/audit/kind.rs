@@ -42,6 +42,8 @@ pub(crate) const RELEASE_CREATED: &str = "release.created";
 pub(crate) const RELEASE_KEPT: &str = "release.kept";
 /// A release that caches may collect again. It is noted and decides nothing.
 pub(crate) const RELEASE_UNKEPT: &str = "release.unkept";
+/// A document that is attached to a release. It is noted and decides nothing.
+pub(crate) const RELEASE_ATTACHED: &str = "release.attached";
 /// A rollout with its plan.
 pub(crate) const ROLLOUT_CREATED: &str = "rollout.created";
 /// A step's new state, with what its host is told by it.

@@ -5,7 +5,7 @@ use sqlx::error::DatabaseError;
 use super::StoreError;
 
 /// Kinds of what the database says.
-pub(super) enum DatabaseErrorKind {
+enum DatabaseErrorKind {
     Unavailable,
     LoginRefused(&'static str),
     Unstorable,
@@ -14,7 +14,7 @@ pub(super) enum DatabaseErrorKind {
 }
 
 /// By SQLSTATE (Postgres, appendix A).
-pub(super) fn kind_of(error: &dyn DatabaseError) -> DatabaseErrorKind {
+fn kind_of(error: &dyn DatabaseError) -> DatabaseErrorKind {
     let code = error.code().unwrap_or_default();
     match code.as_ref() {
         // Serialization failure, deadlock, lock not available, statement cancelled, read-only standby.
@@ -48,6 +48,43 @@ pub(super) fn kind_of(error: &dyn DatabaseError) -> DatabaseErrorKind {
             DatabaseErrorKind::Constraint(error.constraint().unwrap_or_else(|| error.message()).to_owned())
         }
         _ => DatabaseErrorKind::Other,
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        use sqlx::Error as E;
+        if matches!(error, E::PoolTimedOut) {
+            crate::pool::count_timeout();
+        }
+        match &error {
+            E::Io(_)
+            | E::Tls(_)
+            | E::Protocol(_)
+            | E::PoolTimedOut
+            | E::PoolClosed
+            | E::WorkerCrashed
+            | E::BeginFailed => Self::Unavailable(error),
+            E::ColumnDecode { index, source } => Self::Corrupt {
+                what: "row",
+                detail: format!("column {index}: {source}"),
+            },
+            E::Decode(source) => Self::Corrupt {
+                what: "row",
+                detail: source.to_string(),
+            },
+            E::Database(database) => match kind_of(database.as_ref()) {
+                DatabaseErrorKind::Unavailable => Self::Unavailable(error),
+                DatabaseErrorKind::LoginRefused(cure) => Self::LoginRefused { cure, source: error },
+                DatabaseErrorKind::Unstorable => Self::Unstorable(error),
+                DatabaseErrorKind::Constraint(constraint) => Self::Conflict {
+                    constraint,
+                    source: error,
+                },
+                DatabaseErrorKind::Other => Self::Query(error),
+            },
+            _ => Self::Query(error),
+        }
     }
 }
 

@@ -207,7 +207,7 @@ async fn a_decision_that_is_written_after_a_freeze_began_is_stale(pool: PgPool) 
     freeze(&fleet, 3).await.unwrap();
     let late = fleet.store.apply(&lease, &changes, &fleet.key).await.unwrap_err();
     assert!(
-        matches!(&late, StoreError::StaleLease { detail, .. } if detail.contains("frozen by grace")),
+        matches!(&late, StoreError::StaleLease { detail, .. } if detail.contains("frozen by ada")),
         "{late}"
     );
     settle(&fleet.store, &lease).await.unwrap();
