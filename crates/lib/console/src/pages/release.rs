@@ -90,14 +90,16 @@ pub(super) fn path_of(release: &Release) -> String {
     view::release_path(release.id, Some(&release.label()))
 }
 
+/// Takes any release. It offers the newest, and begins with the one before this.
 fn compare_form(release: &Release, others: &[ReleaseSummary]) -> Markup {
-    let others = others.iter().filter(|other| other.id != release.id);
+    let others = || others.iter().filter(|other| other.id != release.id);
+    let before = others().find(|other| other.created_at < release.created_at);
+    let first = before.map(|other| other.label().reference());
     html! {
         form.filter method="get" action=(path_of(release)) {
-            label { "With" select name="with" {
-                @for other in others {
-                    option value=(other.label().reference()) { (view::words(&other.label().to_string())) ", " (other.created_at.format("%Y-%m-%d %H:%M")) }
-                }
+            label { "With (number, name or id)" input name="with" list="others" required value=[first] autocomplete="off"; }
+            datalist #others { @for other in others() {
+                option value=(other.label().reference()) { (view::words(&other.label().to_string())) ", " (other.created_at.format("%Y-%m-%d %H:%M")) }
             } }
             button { "Compare" }
         }

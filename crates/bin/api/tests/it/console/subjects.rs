@@ -47,6 +47,38 @@ async fn every_subject_has_its_page_with_what_is_known_of_it(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_release_is_compared_with_any_other(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.fleet("prod", &["web-1"]).await;
+    for _ in 0..3 {
+        app.release(&["web-1"]).await;
+    }
+    let person = Browser::signed_in(&app, &app.admin).await;
+    for (page, first) in [
+        ("/releases/3", "value=\"2\""),
+        ("/releases/2", "value=\"1\""),
+        ("/releases/1", "required autocomplete"),
+    ] {
+        let form = person.get(page).await.text;
+        let (_, field) = form.split_once("name=\"with\"").unwrap();
+        let (field, _) = field.split_once('>').unwrap();
+        assert!(field.contains(first), "{page}: {field}");
+    }
+    let sent = person.get("/releases/3?with=%231").await;
+    assert_eq!(
+        (sent.status, sent.header("location")),
+        (303, "/releases/3/compare/%231")
+    );
+    let compared = person.get(sent.header("location")).await;
+    assert!(
+        compared.status == 200 && compared.text.contains("#1 and #3"),
+        "{}",
+        compared.text
+    );
+    assert_eq!(person.get("/releases/3/compare/nothing").await.status, 404);
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn the_table_of_hosts_shows_what_the_filter_asks_for(pool: PgPool) {
     let app = TestApp::new(pool).await;
     app.fleet("prod", &["web-1", "web-2", "db-1"]).await;
