@@ -97,6 +97,8 @@ let
       pkgs.iproute2
       pkgs.nftables
       pkgs.patroni
+      # `./dev test` counts instructions with it.
+      pkgs.valgrind
       # `./dev test` has it judge the units that the modules make.
       pkgs.systemd
     ];

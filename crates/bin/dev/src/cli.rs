@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::faults::FaultKind;
 use crate::sqlx::Action;
@@ -69,6 +69,8 @@ pub enum DevCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Measure release builds of this checkout on this machine
+    Bench(BenchArgs),
     /// Run everything that CI runs
     Test {
         /// Only this stage; may be given more than once
@@ -86,4 +88,39 @@ pub enum DevCommand {
         #[arg(value_enum, default_value = "check")]
         action: Action,
     },
+}
+
+/// What is measured, and what becomes of it.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Only this part; may be given more than once
+    #[arg(long = "part", value_enum)]
+    pub parts: Vec<BenchPart>,
+    /// How many agents wait at one process
+    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=19_000))]
+    pub parked: u32,
+    /// How many hosts a rollout goes to
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub hosts: u32,
+    /// Write docs/performance.json and docs/performance.md again
+    #[arg(long)]
+    pub write: bool,
+    /// Say what became slower than the committed figures, and exit with 1 if something did
+    #[arg(long, conflicts_with = "write")]
+    pub compare: bool,
+}
+
+/// What can be measured alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BenchPart {
+    /// The health endpoint beside that of another stack, and reads with a token
+    Requests,
+    /// Agents that wait for news
+    Sync,
+    /// A whole rollout to simulated hosts
+    Rollouts,
+    /// What a worker does in each round, by the size of the fleet
+    Decide,
+    /// What a real agent takes while nothing is to be done
+    Agent,
 }

@@ -1,7 +1,8 @@
 //! The one entry point for people and CI; `./dev` builds and starts it.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
@@ -87,6 +88,7 @@ async fn run(cli: DevCli) -> Result<()> {
             })
             .await
         }
+        DevCommand::Bench(_) => bench(&checkout),
         DevCommand::Up {
             hosts,
             monitoring,
@@ -104,6 +106,26 @@ async fn run(cli: DevCli) -> Result<()> {
             .await
         }
     }
+}
+
+/// Becomes the bench, which cargo builds with what only it needs. It reads the same arguments.
+fn bench(checkout: &Path) -> Result<()> {
+    let arguments = std::env::args_os().skip(1);
+    let error = Command::new("cargo")
+        .args([
+            "bench",
+            "--quiet",
+            "--package",
+            "slipway-dev",
+            "--bench",
+            "performance",
+            "--",
+        ])
+        .args(arguments)
+        .current_dir(checkout)
+        .env("SQLX_OFFLINE", "true")
+        .exec();
+    Err(error).context("cannot run cargo")
 }
 
 fn folder_of(program: &Path) -> &Path {

@@ -89,15 +89,7 @@ async fn the_cli_follows_what_scripts_print_while_everything_is_killed() {
     assert!(!shown.contains('\u{1b}'), "no escape reaches the terminal");
 
     // What the CLI showed is what is kept, each line once and in order.
-    let mut lines: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for line in shown
-        .lines()
-        .filter_map(|line| line.split_once(' ').map(|(_, line)| line))
-    {
-        if let Some((who, text)) = line.split_once(" | ") {
-            lines.entry(who.to_owned()).or_default().push(text);
-        }
-    }
+    let lines = by_job(&shown);
     let kept = printed(&rig, &ended).await;
     for host in &rig.stack.hosts {
         let of_job: Vec<&Output> = kept
@@ -154,4 +146,15 @@ async fn the_cli_follows_what_scripts_print_while_everything_is_killed() {
         "{at}"
     );
     rig.run.close().await.unwrap();
+}
+
+/// The lines of each job, without their times.
+fn by_job(shown: &str) -> BTreeMap<String, Vec<&str>> {
+    let mut lines: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (_, line) in shown.lines().filter_map(|line| line.split_once(' ')) {
+        if let Some((who, text)) = line.split_once(" | ") {
+            lines.entry(who.to_owned()).or_default().push(text);
+        }
+    }
+    lines
 }

@@ -69,9 +69,7 @@ async fn a_provider_that_comes_back_is_found_and_asked_once() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), back)
-        .await
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(30), back).await.unwrap();
     let asked = provider.times_described();
     for _ in 0..5 {
         sign_in(&client, &provider).await.unwrap();

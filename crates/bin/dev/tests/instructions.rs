@@ -1,0 +1,208 @@
+//! What the hot functions of a rollout cost, in instructions that Valgrind counts: no other program on the machine changes them.
+//!
+//! The numbers are of the tests' own builds. A compiler may do a little better or worse, so only a clear excess fails. That the
+//! costs grow with the fleet and not with its square holds for every compiler.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+use std::hint::black_box;
+use std::process::Command;
+
+use chrono::TimeDelta;
+use slipway_dev::programs;
+use slipway_domain::agent::{Assignment, instruct};
+use slipway_domain::decide::decide;
+use slipway_domain::event::{Actor, EventHash, NewEvent, chain_hash};
+use slipway_domain::snapshot::{HostObservation, Preflight, RolloutSnapshot, Snapshot, StepSnapshot};
+use slipway_domain::strategy::Share;
+use slipway_domain::{
+    AttemptId, HostId, PrincipalId, RolloutId, RolloutState, StepId, StepState, StorePath, Strategy,
+    Timestamp, Timing,
+};
+use slipway_testkit::closure;
+
+/// How many percent of the number below are an excess.
+const EXCESS: u64 = 125;
+/// What each takes, in thousands of instructions. `UPDATE_GENERATED=1` prints them anew.
+const BEFORE: [(&str, u64); 4] = [
+    ("decide_of_100_hosts", 267),
+    ("decide_of_1000_hosts", 1_341),
+    ("instruct_100_times", 59),
+    ("chain_100_events", 8_001),
+];
+/// Ten times the hosts may take so many times as long: sorting takes a little more than ten.
+const GROWTH: u64 = 13;
+
+#[test]
+fn hot_functions_cost_what_they_cost_before() {
+    let found = BEFORE.map(|(name, before)| (name, before, thousands(name)));
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
+        println!("{:?}", found.map(|(name, _, now)| (name, now)));
+    }
+    for (name, before, now) in found {
+        assert!(
+            now * 100 < before * EXCESS,
+            "{name} takes {now} thousand instructions, and took {before} thousand before. Make it cheaper, or write the new number \
+             into this test and say why in the commit"
+        );
+    }
+}
+
+#[test]
+fn the_cost_of_a_decision_grows_with_the_fleet_and_not_faster() {
+    let [few, many] = ["decide_of_100_hosts", "decide_of_1000_hosts"].map(thousands);
+    assert!(
+        many < few * GROWTH,
+        "100 hosts take {few} thousand instructions, and 1,000 take {many}"
+    );
+}
+
+/// Runs one of the tests below under Valgrind, which counts what is within [`measured`].
+fn thousands(name: &str) -> u64 {
+    let valgrind = programs::find("valgrind").unwrap();
+    let output = Command::new(valgrind)
+        .args([
+            "--tool=callgrind",
+            "--collect-atstart=no",
+            "--callgrind-out-file=/dev/null",
+        ])
+        .arg("--toggle-collect=*measured*")
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--ignored", "--test-threads=1"])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{told}");
+    let collected = told.lines().find_map(|line| line.split_once("Collected :"));
+    let count: u64 = collected.expect(&told).1.trim().parse().unwrap();
+    assert!(count > 1000, "Valgrind has not seen the function: {told}");
+    count / 1000
+}
+
+/// Not inlined, and named as Valgrind is told to look for it.
+#[inline(never)]
+fn measured<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
+#[test]
+#[ignore = "only under Valgrind"]
+fn decide_of_100_hosts() {
+    decide_of(100);
+}
+
+#[test]
+#[ignore = "only under Valgrind"]
+fn decide_of_1000_hosts() {
+    decide_of(1000);
+}
+
+fn decide_of(hosts: u32) {
+    let snapshot = snapshot(hosts);
+    let changes = measured(|| decide(&snapshot, now(), &mut AttemptId::random));
+    assert!(!black_box(changes).is_empty(), "it has nothing to do");
+}
+
+#[test]
+#[ignore = "only under Valgrind"]
+fn instruct_100_times() {
+    let assignment = Assignment {
+        state: StepState::Activating,
+        attempt: Some(AttemptId::random()),
+        closure: closure("web-1", 2),
+        prior: Some(closure("web-1", 1)),
+        strategy: Strategy::default(),
+        origin: None,
+        manifest: None,
+        approved_plan: None,
+    };
+    measured(|| {
+        for _ in 0..100 {
+            black_box(instruct(Some(&assignment), None));
+        }
+    });
+}
+
+#[test]
+#[ignore = "only under Valgrind"]
+fn chain_100_events() {
+    let event = NewEvent::new(Actor::Rules, "step.state", "wave 3: its turn has come");
+    let mut hash = EventHash::default();
+    measured(|| {
+        for number in 0..100 {
+            hash = chain_hash(&hash, number, now(), &event);
+        }
+    });
+    black_box(hash);
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_timestamp(1_800_000_000, 0).unwrap()
+}
+
+/// A rollout in waves of 50 with half of its hosts committed.
+fn snapshot(hosts: u32) -> Snapshot {
+    Snapshot {
+        rollout: RolloutSnapshot {
+            id: RolloutId::generate(),
+            state: RolloutState::Rolling,
+            since: now() - TimeDelta::seconds(10),
+            strategy: Strategy {
+                max_unavailable: Share::Number(50),
+                ..Strategy::default()
+            },
+            author: PrincipalId::generate(),
+            approver: None,
+            approved_plan: None,
+            scope: None,
+            reason: None,
+            awaits_verdict: false,
+            hold: None,
+        },
+        fleet_size: usize::try_from(hosts).unwrap(),
+        steps: (0..hosts)
+            .map(|number| step(number, number < hosts / 2))
+            .collect(),
+        out_elsewhere: Vec::new(),
+        commands: Vec::new(),
+        swapped: None,
+        timing: Timing::default(),
+        preflight: Preflight::default(),
+    }
+}
+
+fn step(number: u32, is_committed: bool) -> StepSnapshot {
+    let name = format!("web-{number:04}");
+    let (old, new): (StorePath, StorePath) = (closure(&name, 1), closure(&name, 2));
+    let runs = if is_committed { &new } else { &old };
+    StepSnapshot {
+        id: StepId::generate(),
+        host: HostId::generate(),
+        name: name.parse().unwrap(),
+        wave: number / 50,
+        group: 0,
+        canary: false,
+        cluster: None,
+        state: if is_committed {
+            StepState::Committed
+        } else {
+            StepState::Staged
+        },
+        since: now() - TimeDelta::seconds(10),
+        activated: is_committed.then(now),
+        attempt: Some(AttemptId::random()),
+        failures: 0,
+        prior: is_committed.then(|| old.clone()),
+        reason: None,
+        plan: None,
+        observed: HostObservation {
+            connected_at: Some(now()),
+            observed_at: Some(now()),
+            live: Some(runs.clone()),
+            boot_default: Some(runs.clone()),
+            ..HostObservation::default()
+        },
+        closure: new,
+        out_before: false,
+    }
+}
