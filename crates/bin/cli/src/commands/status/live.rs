@@ -57,17 +57,11 @@ pub(super) async fn watch(
             limit: Some(MAX_LIMIT),
             ..EventQuery::default()
         };
-        let events = {
-            let mut asking = pin!(reach.ask(async || client.events_within(&query, POLL).await, note));
-            loop {
-                tokio::select! {
-                    page = &mut asking => break page?.items,
-                    Some(line) = printed.lines.recv() => lines.printed(&line)?,
-                }
-            }
-        };
+        let page = reach.ask(async || client.events_within(&query, POLL).await, note);
+        let events = printed.meanwhile(&lines, page).await??.items;
         after = events.last().map_or(after, |last| last.number);
-        fleet = reach.ask(async || read(client, environment).await, note).await?;
+        let now = reach.ask(async || read(client, environment).await, note);
+        fleet = printed.meanwhile(&lines, now).await??;
         if draws {
             draw(&fleet, output, true)?;
         } else {
@@ -75,7 +69,7 @@ pub(super) async fn watch(
                 lines.event(event)?;
             }
         }
-        sleep(PACE).await;
+        printed.meanwhile(&lines, sleep(PACE)).await?;
     }
 }
 
@@ -129,6 +123,17 @@ impl Printed {
             lines,
             followed: BTreeSet::new(),
             tasks: JoinSet::new(),
+        }
+    }
+
+    /// Waits for something else, and shows what hosts print meanwhile.
+    async fn meanwhile<T>(&mut self, shown: &Plain, work: impl Future<Output = T>) -> Result<T, CliFailure> {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                Some(line) = self.lines.recv() => shown.printed(&line)?,
+            }
         }
     }
 
