@@ -99,7 +99,7 @@ http {{
         ssl_protocols TLSv1.2 TLSv1.3;
         ssl_session_cache shared:tls:1m;
         ssl_session_tickets off;
-        # Above the api's own limit of 1 MiB: the api's refusal is a problem document, nginx's is not.
+        # Above the api's own limits, 12 MiB at most: the api's refusal is a problem document, nginx's is not.
         client_max_body_size 16m;
         proxy_http_version 1.1;
         proxy_set_header Connection "";

@@ -212,14 +212,14 @@ async fn only_a_sync_is_sent_again_when_it_may_have_arrived() {
 }
 
 #[tokio::test]
-async fn a_body_of_ten_mebibytes_is_refused() {
+async fn a_body_of_twenty_mebibytes_is_refused() {
     let base = Base::new();
     let run = Run::create(base.path()).unwrap();
     let port = run.ports.reserve().unwrap();
     let cache = run.dir.folder("cache", run.user.as_ref()).unwrap();
     let (_task, requests) = upstream(port, 200);
     let nginx = Nginx::start(&run, &[port], &cache).await.unwrap();
-    let body = vec![b' '; 10 << 20];
+    let body = vec![b' '; 20 << 20];
     let answer = client(&nginx.ca)
         .post(format!("{}/api/v1/releases", nginx.api_url()))
         .body(body)
