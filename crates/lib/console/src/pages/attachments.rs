@@ -133,7 +133,7 @@ impl Asked {
             }
             p.faint { (total) " found" @if pages > 1 { ", page " (self.page) " of " (pages) } }
             @if total == 0 { p.empty { "Nothing fits." } } @else { (table) }
-            @if pages > 1 { nav.pages aria-label="Pages" {
+            @if pages > 1 { nav.pages aria-label="Pages of the list" {
                 @if self.page > 1 { a href=(link(self.page - 1)) rel="prev" { "← Previous" } }
                 @if self.page < pages { a href=(link(self.page + 1)) rel="next" { "Next →" } }
             } }
