@@ -105,6 +105,11 @@ impl Oidc {
             .collect()
     }
 
+    /// Whether what is known of a person shows that a refusal is no accident: a provider may be unable to tell the address.
+    pub(crate) fn is_sure_of(&self, person: &Person) -> bool {
+        self.domains.is_none() || person.email.is_some()
+    }
+
     /// What a person may do: the strongest role of their groups, everywhere and in each environment of `known`.
     pub(crate) fn grant(&self, person: &Person, known: &[EnvironmentName]) -> Result<Granted> {
         if let Some(domains) = &self.domains {

@@ -86,7 +86,7 @@ impl Part {
     /// Its name, with the group that tells it from others of this name.
     fn name(&self) -> String {
         match self.group.as_deref().filter(|group| !group.is_empty()) {
-            Some(group) => cut(&format!("{group}/{}", self.name)),
+            Some(group) => cut(&format!("{}/{}", cut(group), cut(&self.name))),
             None => cut(&self.name),
         }
     }

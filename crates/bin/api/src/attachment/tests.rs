@@ -184,6 +184,22 @@ fn values_are_cut_and_hold_no_character_that_the_database_refuses() {
     assert_eq!(all[0].name, format!("a{}…", "n".repeat(299)));
 }
 
+/// A value that thousands of others name is not read to its end for each of them.
+#[test]
+fn a_long_value_that_many_name_costs_little() {
+    let refs = vec![r#"{ "ref": "a" }"#; 10_000].join(",");
+    let blank = " ".repeat(4_000_000);
+    let text = format!(
+        r#"{{ "bomFormat": "CycloneDX", "specVersion": "1.6", "components": [{{ "bom-ref": "a", "name": "x", "version": "{blank}" }}],
+            "vulnerabilities": [{{ "id": "CVE-1", "affects": [{refs}] }}] }}"#
+    );
+    let said = &report(&text).1[0];
+    assert!(
+        said.starts_with("unknown CVE-1 in x ") && said.len() < 400,
+        "{said}"
+    );
+}
+
 #[test]
 fn what_is_no_document_is_told_with_its_cure_and_costs_little() {
     let deep = format!("{}{}", "[".repeat(2_000_000), "]".repeat(2_000_000));

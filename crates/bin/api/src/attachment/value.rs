@@ -20,13 +20,11 @@ pub(super) fn present<'de, D: Deserializer<'de>>(reader: D) -> Result<bool, D::E
     IgnoredAny::deserialize(reader).map(|IgnoredAny| true)
 }
 
-/// A value as it is kept: of a bounded length, and without the character that no database takes.
+/// A value as it is kept: of a bounded length, and without the character that no database takes. However long it is, no more
+/// is looked at: a document may name one value thousands of times.
 pub(super) fn cut(value: &str) -> String {
-    let mut value: String = value
-        .chars()
-        .filter(|one| *one != '\0')
-        .take(MAX_CHARS + 1)
-        .collect();
+    let looked_at = value.chars().take(2 * MAX_CHARS);
+    let mut value: String = looked_at.filter(|one| *one != '\0').collect();
     text::shorten(&mut value, MAX_CHARS);
     value
 }
@@ -38,5 +36,6 @@ pub(super) fn some(value: Option<&String>) -> Option<String> {
 
 /// A component with its version.
 pub(super) fn named(name: &str, version: Option<&str>) -> String {
-    cut(format!("{name} {}", version.unwrap_or_default()).trim_end())
+    let version = cut(version.unwrap_or_default());
+    cut(format!("{} {version}", cut(name)).trim_end())
 }

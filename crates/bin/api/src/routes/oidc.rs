@@ -118,6 +118,7 @@ async fn make(app: &App, oidc: &Oidc, request: &FinishOidc) -> Result<TokenCreat
     let id = oidc::person_id(&person);
     let granted = match oidc.grant(&person, &environments) {
         Ok(granted) => granted,
+        Err(refused) if !oidc.is_sure_of(&person) => return Err(refused),
         Err(refused) => {
             // Somebody who was here before must not go on with what was granted then.
             let about = oidc::about_refused(&person);

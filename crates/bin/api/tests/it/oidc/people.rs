@@ -101,6 +101,13 @@ async fn what_was_granted_ends_with_a_sign_in_without_a_role(pool: PgPool) {
         let token = token["token"].as_str().unwrap();
         assert_eq!(role(token).await, (200, json!("admin")));
 
+        // A provider that tells no verified address for now takes nothing away.
+        let unsure = json!({ "sub": "1", "email": "anna@example.org", "email_verified": false, "groups": ["platform"] });
+        oidc.provider.claim(unsure);
+        assert_eq!(oidc.refused().await.0, 403);
+        assert_eq!(role(browser.token()).await, (200, json!("admin")));
+        assert_eq!(role(token).await, (200, json!("admin")));
+
         oidc.provider.claim(refused.clone());
         for _ in 0..2 {
             assert_eq!(oidc.refused().await.0, 403, "{refused}");
