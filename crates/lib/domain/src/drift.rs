@@ -13,10 +13,15 @@ use crate::{StorePath, Timestamp};
 
 /// The most overrides that an agent reports; one more stands for all others.
 pub const MAX_OVERRIDES: usize = 20;
+/// The most of both kinds that an agent reports: those, that one, and what is booted by default and once.
+pub const MAX_REPORTED: usize = MAX_OVERRIDES + 3;
+/// The end of the words about what the boot loader boots at the next boot alone.
+pub const ONCE: &str = ", once";
 /// The most characters of a path in an override.
 pub const MAX_OVERRIDE_CHARS: usize = 300;
 
-/// What somebody changed on a host beside its system: a drop-in, a masked unit, a folder that is no longer the closure's.
+/// What somebody changed on a host beside its system: a drop-in, a masked unit, a folder that is no longer the closure's. What
+/// the boot loader boots is one too.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Override {
@@ -24,6 +29,41 @@ pub struct Override {
     pub expected: String,
     /// What is there: a path with a digest of its content, or with what it leads to.
     pub found: String,
+    /// Whether it is what the boot loader boots: `expected` is then what the profile names.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub boot: bool,
+}
+
+impl Override {
+    /// Of units.
+    #[must_use]
+    pub const fn unit(expected: String, found: String) -> Self {
+        Self {
+            expected,
+            found,
+            boot: false,
+        }
+    }
+
+    /// Of the boot loader. What is booted once ends with [`ONCE`].
+    #[must_use]
+    pub const fn boot(expected: String, found: String) -> Self {
+        Self {
+            expected,
+            found,
+            boot: true,
+        }
+    }
+
+    /// What drifts by it.
+    #[must_use]
+    pub const fn kind(&self) -> DriftKind {
+        if self.boot {
+            DriftKind::Boot
+        } else {
+            DriftKind::Unit
+        }
+    }
 }
 
 named! {
@@ -33,6 +73,8 @@ named! {
         Live = "live",
         /// The profile, which the next boot runs, names another system.
         Profile = "profile",
+        /// The boot loader boots another system than the profile names.
+        Boot = "boot",
         /// A unit was changed beside the system: a drop-in, a mask, or a folder of units in the closure's place.
         Unit = "unit",
         /// The host runs an earlier system than its environment's release has for it.
@@ -47,6 +89,7 @@ impl DriftKind {
         match self {
             Self::Live => "another system runs than the one that Slipway left",
             Self::Profile => "the profile names another system than the one that Slipway left",
+            Self::Boot => "the boot loader boots another system than the profile names",
             Self::Unit => "a unit was changed beside the system",
             Self::Behind => "the host does not run its environment's release",
         }
@@ -152,7 +195,7 @@ pub fn find(facts: &DriftFacts, before: &[Drift], now: Timestamp) -> Vec<Drift> 
         .iter()
         .filter(|seen| !facts.accepted.contains(seen))
     {
-        note(DriftKind::Unit, &seen.expected, &seen.found);
+        note(seen.kind(), &seen.expected, &seen.found);
     }
     match &facts.wanted {
         // A host that was on the release and was changed by hand is not behind: its live system drifts.
@@ -187,9 +230,10 @@ mod tests {
     }
 
     fn overrides() -> impl Strategy<Value = Vec<Override>> {
-        let one = (0_u8..3).prop_map(|n| Override {
+        let one = (0_u8..3, any::<bool>()).prop_map(|(n, boot)| Override {
             expected: "nothing".to_owned(),
             found: format!("/run/systemd/system.control/a.service.d/{n}.conf"),
+            boot,
         });
         prop::collection::btree_set(one, 0..3).prop_map(|set| set.into_iter().collect())
     }

@@ -9,9 +9,11 @@
 
 mod deadman;
 mod grub;
+mod next;
 mod systemd_boot;
 
-use std::io;
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,6 +32,9 @@ pub const PROFILE: &str = "slipway-next";
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// The installer copies kernels.
 const INSTALL_WITHIN: Duration = Duration::from_mins(4);
+
+/// The longest file of a boot loader. A menu of a thousand generations has less.
+const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Why an agent does not reboot where its jobs are plain processes.
 pub(crate) const NOT_OURS: &str = "its agent starts plain processes (AGENT_RUNNER), so the machine is not its own; run it under systemd as root";
@@ -134,6 +139,7 @@ pub enum BootError {
 const UNKNOWN: &str = "set AGENT_BOOT_LOADER to systemd-boot or grub if that is what boots it (the NixOS module does), or use reboot: never with allow_pending_reboot and reboot it by hand";
 
 pub(crate) use deadman::deadman_files;
+pub(crate) use next::differences;
 
 /// A job that has the boot loader boot a closure once.
 #[derive(Debug, Clone)]
@@ -281,14 +287,28 @@ fn file(path: &Path, source: io::Error) -> BootError {
 }
 
 fn read(path: &Path) -> Result<String, BootError> {
-    let bytes = std::fs::read(path).map_err(|source| file(path, source))?;
+    let bytes = read_bytes(path).map_err(|source| file(path, source))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Whether a line of kernel parameters starts this closure.
-fn starts(line: &str, closure: &StorePath) -> bool {
-    let init = format!("init={closure}/init");
-    line.split_whitespace().any(|word| word == init)
+/// A whole file of a boot loader. Other systems of the machine write there too, so it must be a file, and not too long.
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    // A pipe would otherwise be waited for.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let opened = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)?;
+    if !opened.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+    }
+    let mut bytes = Vec::new();
+    opened.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let why = format!("it is longer than {MAX_BYTES} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+    }
+    Ok(bytes)
 }
 
 async fn run(config: &HostConfig, program: &str, arguments: &[&str]) -> Result<String, BootError> {

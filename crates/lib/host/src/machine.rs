@@ -41,10 +41,21 @@ impl Machine {
         })
     }
 
-    /// What somebody changed beside the system that runs, while this attempt is under way or none is.
+    /// What somebody changed beside the system that runs, while this attempt is under way or none is: what the boot loader
+    /// boots, and units.
     #[must_use]
-    pub fn overrides(&self, live: &StorePath, under_way: Option<AttemptId>) -> Vec<Override> {
-        overrides::find(&self.config, live, under_way)
+    pub fn overrides(
+        &self,
+        seen: &MachineObservation,
+        under_way: Option<AttemptId>,
+    ) -> Option<Vec<Override>> {
+        let live = seen.live.as_ref()?;
+        let boots = seen.boot_default.as_ref();
+        let mut found = boots.map_or_else(Vec::new, |profile| {
+            boot::differences(&self.config, profile, under_way)
+        });
+        found.extend(overrides::find(&self.config, live, under_way));
+        Some(found)
     }
 
     /// What of the live system runs only after a reboot.

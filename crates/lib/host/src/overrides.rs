@@ -71,10 +71,8 @@ impl Look<'_> {
             return;
         }
         let found = describe(etc);
-        self.found.push(Override {
-            expected: shown(&expected.display().to_string()),
-            found,
-        });
+        self.found
+            .push(Override::unit(shown(&expected.display().to_string()), found));
     }
 
     /// Everything in a folder of units, and in the folders of drop-ins in it.
@@ -99,10 +97,8 @@ impl Look<'_> {
             let is_folder = path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
             let files = if is_folder { entries(&path) } else { vec![path] };
             let files = files.iter().filter(|file| !self.ours.contains(file));
-            self.found.extend(files.map(|file| Override {
-                expected: expected.clone(),
-                found: describe(file),
-            }));
+            self.found
+                .extend(files.map(|file| Override::unit(expected.clone(), describe(file))));
         }
     }
 
@@ -135,10 +131,10 @@ impl Look<'_> {
                 .map(|one| format!("{}\n{}", one.expected, one.found))
                 .collect();
             let digest = Digest::of_bytes(text.join("\n").as_bytes());
-            self.found.push(Override {
-                expected: "nothing".to_owned(),
-                found: format!("{more} more, with the digest {digest}"),
-            });
+            self.found.push(Override::unit(
+                "nothing".to_owned(),
+                format!("{more} more, with the digest {digest}"),
+            ));
         }
         self.found
     }
@@ -178,7 +174,7 @@ fn describe(path: &Path) -> String {
     }
 }
 
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     one_line(text, MAX_OVERRIDE_CHARS)
 }
 

@@ -1,10 +1,11 @@
 //! GRUB: `next_entry` in its file `grubenv`, which NixOS' menu reads and clears before it starts the entry.
 
+mod menu;
+
 use std::path::{Path, PathBuf};
 
-use slipway_domain::StorePath;
-
-use super::{BootConfig, BootError, OnceJob, PROFILE, read, run, starts};
+use super::next::Picks;
+use super::{BootConfig, BootError, OnceJob, PROFILE, read, run};
 use crate::config::HostConfig;
 
 /// The file systems that GRUB can write `next_entry` back to. On others it would boot the entry for ever.
@@ -34,11 +35,18 @@ pub(super) async fn obstacle(config: &HostConfig) -> Option<String> {
     unwritable(&mounts, &config.boot.dir)
 }
 
+/// What it boots.
+pub(super) fn picks(boot: &BootConfig) -> Result<Picks, BootError> {
+    let env = env(boot);
+    let env = if env.exists() { read(&env)? } else { String::new() };
+    Ok(menu::picks(&read(&menu(boot))?, &env))
+}
+
 /// Tells it, once the entry is there.
 pub(super) async fn boot_once(config: &HostConfig, job: &OnceJob) -> Result<(), BootError> {
     let menu = menu(&config.boot);
     let text = read(&menu)?;
-    let entry = find_entry(&text, &job.closure).ok_or_else(|| BootError::NoEntry {
+    let entry = menu::entry_of(&text, &job.closure).ok_or_else(|| BootError::NoEntry {
         closure: job.closure.clone(),
         default: job.default.clone(),
         place: menu.display().to_string(),
@@ -98,35 +106,6 @@ fn menu(boot: &BootConfig) -> PathBuf {
 
 fn env(boot: &BootConfig) -> PathBuf {
     boot.dir.join("grub/grubenv")
-}
-
-/// The entry of our profile that starts the closure, as `next_entry` names it: the titles of its menus and its own.
-fn find_entry(menu: &str, closure: &StorePath) -> Option<String> {
-    let mut titles: Vec<String> = Vec::new();
-    for line in menu.lines().map(str::trim) {
-        if let Some(title) = title(line) {
-            titles.push(title.replace('>', ">>"));
-        } else if line == "}" {
-            titles.pop();
-        } else if starts(line, closure) && titles.first().is_some_and(|title| title.contains(PROFILE)) {
-            return Some(titles.join(">"));
-        }
-    }
-    None
-}
-
-/// The title on a line that opens an entry or a menu.
-fn title(line: &str) -> Option<String> {
-    let rest = line
-        .strip_prefix("menuentry ")
-        .or_else(|| line.strip_prefix("submenu "))
-        // A function, such as NixOS' `savedefault`, ends with a brace of its own.
-        .or_else(|| line.strip_prefix("function "))?;
-    if !line.ends_with('{') {
-        return None;
-    }
-    let quoted = rest.strip_prefix('"').and_then(|rest| rest.split_once('"'));
-    Some(quoted.map_or("", |(title, _)| title).to_owned())
 }
 
 /// Why GRUB cannot clear `next_entry` on the file system of this folder, by the kernel's list of mounts.

@@ -1,9 +1,15 @@
 //! systemd-boot: `LoaderEntryOneShot`, a variable of the firmware that it deletes before it starts the entry.
 
-use std::path::{Path, PathBuf};
+mod entries;
 
-use super::{BootConfig, BootError, OnceJob, PROFILE, file, read, run, starts};
+use std::path::PathBuf;
+
+use super::next::closure_of;
+use super::{BootConfig, BootError, OnceJob, PROFILE, file, read, read_bytes, run};
 use crate::config::HostConfig;
+
+pub(super) use entries::picks;
+use entries::{Entry, entries};
 
 /// The vendor of the boot loader interface's variables.
 const VENDOR: &str = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
@@ -33,7 +39,7 @@ pub(super) async fn boot_once(config: &HostConfig, job: &OnceJob) -> Result<(), 
     let boot = &config.boot;
     let entry = entries(&boot.dir)?
         .into_iter()
-        .find(|entry| entry.is_ours() && starts(&entry.options, &job.closure))
+        .find(|entry| entry.is_ours() && closure_of(&entry.options).as_ref() == Some(&job.closure))
         .ok_or_else(|| BootError::NoEntry {
             closure: job.closure.clone(),
             default: job.default.clone(),
@@ -76,8 +82,13 @@ async fn tell(config: &HostConfig, entry: &str) -> Result<(), BootError> {
 
 /// What it was told to boot once.
 fn told(boot: &BootConfig) -> Result<Option<String>, BootError> {
-    let path = variable(boot, "LoaderEntryOneShot");
-    let bytes = match std::fs::read(&path) {
+    variable_text(boot, "LoaderEntryOneShot")
+}
+
+/// The text of a variable; `None` where it is empty or not set.
+fn variable_text(boot: &BootConfig, name: &str) -> Result<Option<String>, BootError> {
+    let path = variable(boot, name);
+    let bytes = match read_bytes(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(file(&path, error)),
@@ -88,77 +99,9 @@ fn told(boot: &BootConfig) -> Result<Option<String>, BootError> {
         .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
         .take_while(|word| *word != 0)
         .collect();
-    Ok(Some(String::from_utf16_lossy(&words)).filter(|entry| !entry.is_empty()))
+    Ok(Some(String::from_utf16_lossy(&words)).filter(|text| !text.is_empty()))
 }
 
 fn variable(boot: &BootConfig, name: &str) -> PathBuf {
     boot.efivars.join(format!("{name}-{VENDOR}"))
-}
-
-/// A boot entry.
-struct Entry {
-    id: String,
-    options: String,
-}
-
-impl Entry {
-    fn is_ours(&self) -> bool {
-        self.id.contains(PROFILE)
-    }
-}
-
-fn entries(dir: &Path) -> Result<Vec<Entry>, BootError> {
-    let folder = dir.join("loader/entries");
-    let found = std::fs::read_dir(&folder).map_err(|source| file(&folder, source))?;
-    let mut entries = Vec::new();
-    for path in found.flatten().map(|entry| entry.path()) {
-        let name = path.file_name().and_then(|name| name.to_str());
-        let Some(stem) = name.and_then(|name| name.strip_suffix(".conf")) else {
-            continue;
-        };
-        let text = read(&path)?;
-        let options = text.lines().find_map(|line| line.strip_prefix("options "));
-        entries.push(Entry {
-            id: format!("{}.conf", without_tries(stem)),
-            options: options.unwrap_or_default().to_owned(),
-        });
-    }
-    Ok(entries)
-}
-
-/// Without the counter of boot counting, such as `+3` or `+2-1`, which is not part of an entry's id.
-fn without_tries(stem: &str) -> &str {
-    let is_count = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    match stem.rsplit_once('+') {
-        Some((id, tries)) if tries.split('-').count() <= 2 && tries.split('-').all(is_count) => id,
-        _ => stem,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_counter_of_tries_is_no_part_of_an_entrys_id() {
-        for (stem, id) in [
-            (
-                "nixos-slipway-next-generation-1",
-                "nixos-slipway-next-generation-1",
-            ),
-            (
-                "nixos-slipway-next-generation-1+3",
-                "nixos-slipway-next-generation-1",
-            ),
-            (
-                "nixos-slipway-next-generation-1+2-1",
-                "nixos-slipway-next-generation-1",
-            ),
-            ("a+b", "a+b"),
-            ("a+1-2-3", "a+1-2-3"),
-            ("a+", "a+"),
-        ] {
-            assert_eq!(without_tries(stem), id);
-        }
-    }
 }

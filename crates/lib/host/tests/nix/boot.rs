@@ -1,7 +1,7 @@
 //! Boot entries that are booted once, by the real Nix and GRUB's own `grub-editenv`.
 //!
 //! The installers are scripts that write what NixOS' own write: an entry for each generation of each profile. `bootctl`
-//! wants firmware, so a script stands in for it that sets the variable as `bootctl set-oneshot` does.
+//! wants firmware, so here a script sets the variable as `bootctl set-oneshot` does. The tests beside these run it itself.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,11 +12,17 @@ use slipway_host::testing::{ClosureSpec, NixRig};
 use slipway_host::{HostConfig, HostOperations as _, Machine};
 
 /// What `switch-to-configuration boot` runs first.
-const INSTALLER: &str = r#"
+pub(super) const INSTALLER: &str = r#"
 boot=@dir@/boot
 profiles=@dir@/var/profiles
-mkdir -p "$boot/grub" "$boot/loader/entries"
+mkdir -p "$boot/grub" "$boot/loader/entries" "$boot/EFI/nixos"
 rm -f "$boot"/loader/entries/*
+touch "$boot/EFI/nixos/k.efi" "$boot/EFI/nixos/i.efi"
+entry() {
+  printf 'title NixOS%s\nsort-key nixos\nversion Generation %s x\n' "$1" "$2"
+  printf 'linux /EFI/nixos/k.efi\ninitrd /EFI/nixos/i.efi\noptions init=%s/init quiet\n' "$3"
+  echo 'machine-id 0123456789abcdef0123456789abcdef'
+}
 {
   echo 'if [ -s $prefix/grubenv ]; then load_env; fi'
   echo 'if [ "${next_entry}" ]; then set default="${next_entry}"; set next_entry=; save_env next_entry; fi'
@@ -27,8 +33,8 @@ rm -f "$boot"/loader/entries/*
   echo "  linux /kernel init=$self/init quiet"
   echo '}'
 } > "$boot/grub/grub.cfg"
-echo "options init=$self/init quiet" > "$boot/loader/entries/nixos-generation-1.conf"
-echo 'default nixos-generation-1.conf' > "$boot/loader/loader.conf"
+entry '' 1 "$self" > "$boot/loader/entries/nixos-generation-1.conf"
+printf 'timeout 5\ndefault nixos-generation-1.conf\nconsole-mode keep\n' > "$boot/loader/loader.conf"
 for link in "$profiles"/system-profiles/*-link; do
   [ -e "$link" ] || continue
   name=$(basename "$link" -link); number=${name##*-}; name=${name%-*}
@@ -39,7 +45,7 @@ for link in "$profiles"/system-profiles/*-link; do
     echo '}'
     echo '}'
   } >> "$boot/grub/grub.cfg"
-  echo "options init=$(readlink -f "$link")/init quiet" > "$boot/loader/entries/nixos-$name-generation-$number+3.conf"
+  entry " [$name]" "$number" "$(readlink -f "$link")" > "$boot/loader/entries/nixos-$name-generation-$number+3.conf"
 done
 "#;
 
@@ -51,16 +57,16 @@ if [ -z "$3" ]; then rm -f "$variable"; exit; fi
 { printf '\007\000\000\000'; printf '%s' "$3" | sed 's/./&\n/g' | tr '\n' '\000'; printf '\000\000'; } > "$variable"
 "#;
 
-struct BootRig {
-    nix: NixRig,
-    config: HostConfig,
-    default: StorePath,
-    next: StorePath,
-    attempt: AttemptId,
+pub(super) struct BootRig {
+    pub(super) nix: NixRig,
+    pub(super) config: HostConfig,
+    pub(super) default: StorePath,
+    pub(super) next: StorePath,
+    pub(super) attempt: AttemptId,
 }
 
 impl BootRig {
-    async fn new(loader: BootLoader) -> Self {
+    pub(super) async fn new(loader: BootLoader) -> Self {
         let nix = NixRig::new();
         let dir = nix.dir().to_owned();
         let spec = |version: &str| ClosureSpec::new(version, &dir.join("host")).write(&dir);
@@ -114,12 +120,12 @@ impl BootRig {
         }
     }
 
-    async fn once(&self) -> Result<(), String> {
+    pub(super) async fn once(&self) -> Result<(), String> {
         let done = boot_once(&self.config, &self.job()).await;
         done.map_err(|error| error.to_string())
     }
 
-    async fn clear(&self) {
+    pub(super) async fn clear(&self) {
         boot_clear(&self.config, self.attempt, &self.default)
             .await
             .unwrap();
@@ -172,7 +178,7 @@ impl BootRig {
     }
 }
 
-fn make_executable(file: &Path) {
+pub(super) fn make_executable(file: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
 }
@@ -210,7 +216,7 @@ async fn systemd_boot_is_told_by_the_firmwares_variable() {
     );
     assert_eq!(
         rig.text("boot/loader/loader.conf"),
-        "default nixos-generation-1.conf\n"
+        "timeout 5\ndefault nixos-generation-1.conf\nconsole-mode keep\n"
     );
     rig.clear().await;
     rig.check_clean();

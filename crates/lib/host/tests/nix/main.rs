@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod boot;
+mod esp;
 mod plan;
 mod trust;
 

@@ -40,14 +40,52 @@ fn an_entry_is_found_in_our_profile_alone_and_named_with_its_menu() {
             .unwrap()
     };
     assert_eq!(
-        find_entry(MENU, &closure("new")).as_deref(),
+        menu::entry_of(MENU, &closure("new")).as_deref(),
         Some("NixOS - Profile 'slipway-next'>NixOS - Configuration 1")
     );
     assert_eq!(
-        find_entry(MENU, &closure("newer")).as_deref(),
+        menu::entry_of(MENU, &closure("newer")).as_deref(),
         Some("NixOS - Profile 'slipway-next'>NixOS - Configuration 2 (2026-11-30 - 26.05 >> x)")
     );
-    assert_eq!(find_entry(MENU, &closure("old")), None);
+    assert_eq!(menu::entry_of(MENU, &closure("old")), None);
+}
+
+/// The menu of one entry with these lines, and the system that it boots by default.
+fn default_of(lines: &str) -> Option<String> {
+    let menu = format!("menuentry \"NixOS\" {{\n{lines}\n}}\n");
+    let default = menu::picks(&menu, "").default.unwrap();
+    default
+        .closure
+        .map(|closure| closure.base_name()[33..].to_owned())
+}
+
+#[test]
+fn the_last_system_on_a_line_that_is_carried_out_is_booted() {
+    let init = |name: &str| format!("init=/nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-{name}/init");
+    let (old, new) = (init("old"), init("new"));
+    assert_eq!(default_of(&format!("linux /k {old}")).as_deref(), Some("old"));
+    assert_eq!(
+        default_of(&format!("linux /k {old} {new}")).as_deref(),
+        Some("new")
+    );
+    assert_eq!(
+        default_of(&format!("linux /k {new}\n# linux /k {old}")).as_deref(),
+        Some("new")
+    );
+    assert_eq!(
+        default_of(&format!("multiboot /xen\nmodule /k {old}")).as_deref(),
+        Some("old")
+    );
+    assert_eq!(default_of(&format!("linux /k {old} init=/bin/sh")), None);
+}
+
+#[test]
+fn menus_within_menus_without_end_are_cut_off() {
+    let menu = format!("{}{}", "submenu x {\n".repeat(200_000), "}\n".repeat(200_000));
+    assert_eq!(
+        menu::picks(&menu, "").default.map(|pick| pick.closure),
+        Some(None)
+    );
 }
 
 #[test]
