@@ -95,6 +95,15 @@ impl StepState {
         matches!(self, Self::Activating | Self::Verifying | Self::Verified)
     }
 
+    /// The states in which [`Self::is_fetching`] holds, for queries.
+    pub const FETCHING: [Self; 2] = [Self::Waiting, Self::Staging];
+
+    /// Whether the closure is still to be fetched.
+    #[must_use]
+    pub const fn is_fetching(self) -> bool {
+        matches!(self, Self::Waiting | Self::Staging)
+    }
+
     /// Whether the host is being activated or put back just now.
     #[must_use]
     pub const fn is_under_way(self) -> bool {

@@ -145,6 +145,34 @@ impl Signature {
         }
     }
 
+    /// The kind of its key.
+    #[must_use]
+    pub const fn algorithm(&self) -> &'static str {
+        match &self.0 {
+            Kind::Minisign { .. } => "minisign",
+            Kind::Ssh { .. } => "ssh-ed25519",
+        }
+    }
+
+    /// The key that it names, as its tool does.
+    #[must_use]
+    pub fn key_name(&self) -> String {
+        match &self.0 {
+            Kind::Minisign { id, .. } => format!("{id:016X}"),
+            Kind::Ssh { key, .. } => keys::ssh_name(key),
+        }
+    }
+
+    /// Whether the key that it brings along made it for exactly these bytes; `None` if it brings none. It says nothing of
+    /// trust: anybody can make a key.
+    #[must_use]
+    pub fn fits(&self, bytes: &[u8]) -> Option<bool> {
+        match &self.0 {
+            Kind::Minisign { .. } => None,
+            Kind::Ssh { signature, key } => Some(is_by(key, signature, bytes)),
+        }
+    }
+
     /// Whether exactly this key made it for exactly these bytes.
     #[must_use]
     pub fn verifies(&self, key: &ReleaseKey, bytes: &[u8]) -> bool {
@@ -158,26 +186,29 @@ impl Signature {
                 key: named,
             } => {
                 // The key counts that is trusted, and not the one that the signature brings along.
-                let Some(trusted) = key.ssh().filter(|trusted| *trusted == named) else {
-                    return false;
-                };
-                let Ok(message) = SshSig::signed_data(NAMESPACE, signature.hash_alg(), bytes) else {
-                    return false;
-                };
-                UnparsedPublicKey::new(&ED25519, trusted)
-                    .verify(&message, signature.signature_bytes())
-                    .is_ok()
+                key.ssh()
+                    .filter(|trusted| *trusted == named)
+                    .is_some_and(|trusted| is_by(trusted, signature, bytes))
             }
         }
     }
+}
+
+fn is_by(key: &[u8; 32], signature: &SshSig, bytes: &[u8]) -> bool {
+    let Ok(message) = SshSig::signed_data(NAMESPACE, signature.hash_alg(), bytes) else {
+        return false;
+    };
+    UnparsedPublicKey::new(&ED25519, key)
+        .verify(&message, signature.signature_bytes())
+        .is_ok()
 }
 
 impl fmt::Display for Signature {
     /// The key that it names.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Minisign { id, .. } => write!(f, "minisign key {id:016X}"),
-            Kind::Ssh { key, .. } => write!(f, "ssh key {}", keys::ssh_name(key)),
+            Kind::Minisign { .. } => write!(f, "minisign key {}", self.key_name()),
+            Kind::Ssh { .. } => write!(f, "ssh key {}", self.key_name()),
         }
     }
 }

@@ -366,6 +366,7 @@ fn storable_override(seen: &Override) -> Override {
     Override {
         expected: without_nul(&seen.expected),
         found: without_nul(&seen.found),
+        boot: seen.boot,
     }
 }
 

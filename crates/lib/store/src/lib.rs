@@ -52,6 +52,8 @@ use slipway_settings::DatabaseSettings;
 use sqlx::PgPool;
 use tracing::instrument;
 
+use audit::caller::Proofs;
+
 pub use access::{AuthenticatedPrincipal, Caller, NewToken, SignIn, TokenHash, TokenOwner, TokensOf};
 pub use agent::{Assigned, RecordedObservation};
 pub use audit::{AuditKey, EventAuthor, EventSearch, EventsOf};
@@ -61,7 +63,7 @@ pub use fleet::{HostsOf, NewFreeze};
 pub use outputs::{KeptOutput, OutputSearch};
 pub use pool::describe_metrics;
 pub use preflight::PreflightOf;
-pub use releases::{NewAttachment, NewManifest, NewRelease};
+pub use releases::{Document, NewAttachment, NewManifest, NewRelease, StoredDocument};
 pub use rollouts::{NewCommand, NewRollout, RolloutsOf};
 pub use schema::{MIGRATOR, Migrated, SchemaState};
 pub use stored::Stored;
@@ -73,10 +75,11 @@ pub use worker::{Applied, Lease};
 /// cannot.
 const CALL_LIMIT: Duration = Duration::from_secs(90);
 
-/// The database. Clones share one pool.
+/// The database. Clones share one pool, and what was proved.
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: PgPool,
+    proofs: Proofs,
 }
 
 impl Store {
@@ -86,9 +89,7 @@ impl Store {
     #[must_use]
     pub fn connect(settings: &DatabaseSettings, application: &str) -> Self {
         pool::note_most(settings.max_connections());
-        Self {
-            pool: connect::pool(settings, application),
-        }
+        Self::from_pool(connect::pool(settings, application))
     }
 
     /// The most connections that its pool opens.
@@ -99,8 +100,11 @@ impl Store {
 
     /// A store on a pool that exists already.
     #[must_use]
-    pub const fn from_pool(pool: PgPool) -> Self {
-        Self { pool }
+    pub fn from_pool(pool: PgPool) -> Self {
+        Self {
+            pool,
+            proofs: Proofs::default(),
+        }
     }
 
     /// Asks the database for an answer, for health checks.

@@ -19,7 +19,7 @@ use crate::error::OnConstraint as _;
 use crate::row::Count;
 use crate::{AuditKey, EventAuthor, Store, StoreError, bounded, page_limit};
 
-pub use attachments::NewAttachment;
+pub use attachments::{Document, NewAttachment, StoredDocument};
 pub use manifests::NewManifest;
 pub(crate) use manifests::check_rollout;
 
@@ -140,7 +140,8 @@ async fn read(connection: &mut PgConnection, id: ReleaseId) -> Result<Release, S
     )
     .fetch_all(&mut *connection)
     .await?;
-    let manifest = manifests::summary(&mut *connection, id).await?;
+    // Few releases have one, and each request that reads a release would carry its state along.
+    let manifest = Box::pin(manifests::summary(&mut *connection, id)).await?;
     let kept = kept::kept(connection, id).await?;
     Ok(Release {
         id,

@@ -15,6 +15,7 @@
 //! | the CLI, with what a person gives it to send | makes plain text of it: [`plain`] |
 //! | whatever prints lines for people | replaces the character: [`clean`] |
 //! | whatever prints JSON | escapes the character, so that the value stays the same: [`escape_json`] |
+//! | whatever shows a document of somebody on a terminal | escapes the character: [`escape_hidden`] |
 
 pub mod number;
 mod printed;
@@ -122,12 +123,27 @@ pub fn clean(text: &str) -> String {
 /// tabs, which stay.
 #[must_use]
 pub fn escape_json(json: &str) -> Cow<'_, str> {
-    let is_escaped = |c: char| !c.is_ascii_control() && is_hidden(c) || c == '\u{7f}';
-    if !json.contains(is_escaped) {
-        return Cow::Borrowed(json);
+    escape(json, |c| !c.is_ascii_control() && is_hidden(c) || c == '\u{7f}')
+}
+
+/// A text of several lines with its hidden characters escaped, as JSON has them.
+///
+/// Line ends and tabs stay. A document in JSON keeps its meaning: it has no other control characters.
+#[must_use]
+pub fn escape_hidden(text: &str) -> Cow<'_, str> {
+    if !text.contains("\r\n") {
+        return escape(text, |c| !matches!(c, '\n' | '\t') && is_hidden(c));
     }
-    let mut escaped = String::with_capacity(json.len() + 64);
-    for c in json.chars() {
+    let lines = text.split("\r\n").map(escape_hidden);
+    Cow::Owned(lines.collect::<Vec<_>>().join("\r\n"))
+}
+
+fn escape(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&is_escaped) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 64);
+    for c in text.chars() {
         if is_escaped(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 // Writing to a string cannot fail.
@@ -240,6 +256,23 @@ mod tests {
              \\ufeff\\u3164\\udb40\\udc41\\u2800\\ud81b\\udfe4\\ud834\\udd59\\ud8bf\\udffeä\"\n}"
         );
         assert!(matches!(escape_json("{\"a\": 1}"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_document_on_a_terminal_has_its_lines_and_nothing_hidden() {
+        let hidden: String = HIDDEN.iter().collect();
+        let text = format!("{{\r\n\t\"a\": \"{hidden}\\u202e\"\n}}\rgone");
+        let escaped = escape_hidden(&text);
+        assert!(
+            escaped.starts_with("{\r\n\t\"a\": \"\\u001b\\u007f\\u0085\\u009b")
+                && escaped.ends_with("\\u202e\"\n}\\u000dgone"),
+            "{escaped}"
+        );
+        assert_eq!(
+            find_hidden(&escaped.replace(['\r', '\t'], ""), LineLimit::Many),
+            None
+        );
+        assert!(matches!(escape_hidden("{\n\t\"a\": 1 }"), Cow::Borrowed(_)));
     }
 
     #[derive(Debug)]

@@ -23,11 +23,10 @@ impl Round<'_> {
             return false;
         }
         self.begin_fetching(attempt_id);
-        let waits_for_hosts =
-            |step: &StepSnapshot| matches!(step.state, StepState::Waiting | StepState::Staging);
+        let fetches = |step: &StepSnapshot| step.state.is_fetching();
         if snapshot.rollout.state == RolloutState::Staging
             && self.changes.is_empty()
-            && snapshot.steps.iter().any(waits_for_hosts)
+            && snapshot.steps.iter().any(fetches)
         {
             self.note_hold();
         }

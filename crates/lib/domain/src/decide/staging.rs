@@ -17,8 +17,8 @@ impl Round<'_> {
         if self.go_on_or_fetch(attempt_id) {
             return;
         }
-        let under_way = |step: &StepSnapshot| matches!(step.state, StepState::Waiting | StepState::Staging);
-        if self.changes.is_empty() && !self.snapshot.steps.iter().any(under_way) && !self.retries_pending() {
+        let fetches = |step: &StepSnapshot| step.state.is_fetching();
+        if self.changes.is_empty() && !self.snapshot.steps.iter().any(fetches) && !self.retries_pending() {
             self.begin_rolling();
         }
     }
@@ -57,9 +57,8 @@ impl Round<'_> {
             .iter()
             .filter(|step| step.observed.is_online(self.now));
         online.find(|step| match step.state {
-            StepState::Waiting | StepState::Staging => true,
             StepState::Reverted => self.has_tries_left(step),
-            _ => false,
+            state => state.is_fetching(),
         })
     }
 

@@ -224,7 +224,6 @@ fn every_check_has_a_case_that_fails_and_every_blocking_one_a_case_that_blocks()
     }
 }
 
-/// A rollout is for hosts that are behind: that one is so says nothing against it.
 /// An approver that one makes may not approve what one starts, so to make one is no cure.
 #[test]
 fn the_cure_for_no_approver_helps_whoever_reads_it() {
@@ -237,6 +236,7 @@ fn the_cure_for_no_approver_helps_whoever_reads_it() {
     }
 }
 
+/// A rollout is for hosts that are behind: that one is so says nothing against it.
 #[test]
 fn a_host_that_is_only_behind_passes_as_one_that_does_not_drift() {
     let mut subject = good();

@@ -95,8 +95,8 @@ impl Store {
     }
 
     /// Takes the roles from somebody who has none any more: sessions end, and other tokens may only look. Roles that come
-    /// back with a later sign-in count for these tokens again. Gives the name of the person, if there is one of this id.
-    #[instrument(name = "db.principal.sign_out", level = "debug", skip_all)]
+    /// back with a later sign-in count for these tokens again. Gives the name of the person, if there was something to take.
+    #[instrument(name = "db.principal.take_roles", level = "debug", skip_all)]
     pub async fn take_roles(
         &self,
         id: PrincipalId,
@@ -108,7 +108,7 @@ impl Store {
                 return Ok(None);
             };
             if known.is_disabled {
-                return Ok(Some(known.name));
+                return Ok(None);
             }
             gate::role(tx, key, id).await?;
             let none = EnvironmentRoles::default();
@@ -124,6 +124,9 @@ impl Store {
             .await?;
             let by = EventAuthor::new(Actor::Rules, key);
             events.extend(revoke(tx, &sessions, &by).await?);
+            if events.is_empty() {
+                return Ok(None);
+            }
             append(tx, key, &events).await?;
             Ok(Some(known.name))
         })

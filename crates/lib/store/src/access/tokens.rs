@@ -4,35 +4,27 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 use slipway_domain::event::NewEvent;
-use slipway_domain::{
-    EnvironmentRoles, HostId, HostName, PrincipalId, PrincipalName, Rights, Role, Timestamp, TokenId,
-    TokenLimits,
-};
+use slipway_domain::{HostId, PrincipalId, PrincipalName, Timestamp, TokenId, TokenLimits};
 use slipway_wire::access::Token;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use tracing::instrument;
 
-use crate::audit::{append, caller, digests, kind};
-use crate::{AuditKey, EventAuthor, Store, StoreError, bounded, page_limit};
+use crate::audit::{append, digests, kind};
+use crate::{EventAuthor, Store, StoreError, bounded, page_limit};
 
 /// The SHA-256 of a token, which is all that is kept of it.
 ///
 /// Tokens have 256 random bits, so a plain hash gives nothing away. The timing of a lookup only reveals how much of
 /// a guess's hash equals a stored one.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct TokenHash([u8; 32]);
+pub struct TokenHash(pub(super) [u8; 32]);
 
 impl TokenHash {
     /// The hash of a whole token, with its `slw_` prefix.
     #[must_use]
     pub fn of(token: &str) -> Self {
         Self(Sha256::digest(token.as_bytes()).into())
-    }
-
-    /// Whether it is the one that is stored like this.
-    pub(crate) fn is(&self, stored: &[u8]) -> bool {
-        self.0 == stored
     }
 }
 
@@ -81,51 +73,6 @@ pub struct NewToken {
     pub limits: TokenLimits,
     /// Refused after so long without a request; a token made with it ends so too.
     pub idle_seconds: Option<u32>,
-}
-
-/// Who a request is from, by a token that is good.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Caller {
-    /// A person or a machine.
-    Principal(AuthenticatedPrincipal),
-    /// A host's agent.
-    Host {
-        /// The host.
-        id: HostId,
-        /// Its name.
-        name: HostName,
-    },
-}
-
-/// A principal behind a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuthenticatedPrincipal {
-    /// Its id.
-    pub id: PrincipalId,
-    /// Its name.
-    pub name: PrincipalName,
-    /// What it may do.
-    pub role: Role,
-    /// What it may do in single environments, in place of that.
-    pub environment_roles: EnvironmentRoles,
-    /// What the token may be used for at most.
-    pub limits: TokenLimits,
-    /// The token that it shows.
-    pub token: TokenId,
-    /// When that token ends.
-    pub token_ends_at: Option<Timestamp>,
-}
-
-impl AuthenticatedPrincipal {
-    /// What it may do with its token.
-    #[must_use]
-    pub const fn rights(&self) -> Rights<'_> {
-        Rights {
-            role: self.role,
-            environment_roles: &self.environment_roles,
-            limits: &self.limits,
-        }
-    }
 }
 
 /// Stores a host's token within a transaction, and gives the event that says so.
@@ -214,8 +161,9 @@ async fn lock_maker(tx: &mut PgConnection, maker: &PrincipalName) -> Result<(), 
     Ok(())
 }
 
-/// Keeps a token from being revoked until the transaction is over, and gives its end and its idle time. Fails unless it may itself do all that
-/// one with these limits may.
+/// Keeps a token from being revoked until the transaction is over, and gives its end and its idle time.
+///
+/// Fails unless it may itself do all that one with these limits may.
 async fn lock_parent(
     tx: &mut PgConnection,
     parent: TokenId,
@@ -244,30 +192,6 @@ impl Store {
             let made = token_event(tx, by, &token, new.owner).await?;
             append(tx, by.key, &[made]).await?;
             Ok(token)
-        })
-        .await
-    }
-
-    /// Whose token this is, if the audit log says the same. `None` unless it is known, not revoked and not expired, and
-    /// its principal is not disabled or its host not retired.
-    ///
-    /// Fails with [`StoreError::Tampered`] unless the audit log gave this token to this principal with this role. Neither
-    /// may have been taken out of use.
-    ///
-    /// Somebody with the database could otherwise insert a token for a moment, make a decision with it that is then
-    /// sealed, and restore the rows.
-    #[instrument(name = "db.token.authenticate", level = "debug", skip_all)]
-    pub async fn authenticate(&self, hash: &TokenHash, key: &AuditKey) -> Result<Option<Caller>, StoreError> {
-        bounded(async {
-            let mut connection = self.pool.acquire().await?;
-            // Between the two looks a sign-in may have given the person another role.
-            for _ in 0..2 {
-                match find_proved(&mut connection, hash, key).await {
-                    Err(StoreError::Tampered(_)) => {}
-                    found => return found,
-                }
-            }
-            find_proved(&mut connection, hash, key).await
         })
         .await
     }
@@ -385,65 +309,6 @@ impl Store {
             Ok(found)
         })
         .await
-    }
-}
-
-async fn find_proved(
-    connection: &mut PgConnection,
-    hash: &TokenHash,
-    key: &AuditKey,
-) -> Result<Option<Caller>, StoreError> {
-    let found = find(connection, hash).await?;
-    if let Some(Caller::Principal(principal)) = &found {
-        caller::prove(connection, key, principal, hash).await?;
-    }
-    Ok(found)
-}
-
-async fn find(connection: &mut PgConnection, hash: &TokenHash) -> Result<Option<Caller>, StoreError> {
-    let row = sqlx::query!(
-        r#"WITH t AS (
-               SELECT t.id, t.expires_at, t.limits, p.id AS principal_id, p.name AS principal, p.role, p.environment_roles,
-                      h.id AS host_id, h.name AS host
-               FROM tokens t
-               LEFT JOIN principals p ON p.id = t.principal_id
-               LEFT JOIN hosts h ON h.id = t.host_id
-               WHERE t.sha256 = $1 AND t.revoked_at IS NULL
-                 AND (t.expires_at IS NULL OR t.expires_at > now())
-                 AND (t.idle_seconds IS NULL
-                      OR coalesce(t.last_used_at, t.created_at) > now() - make_interval(secs => t.idle_seconds))
-                 AND p.disabled_at IS NULL AND h.retired_at IS NULL),
-           touched AS (
-               UPDATE tokens SET last_used_at = now() FROM t
-               WHERE tokens.id = t.id
-                 AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute'))
-           SELECT id AS "id!: TokenId", expires_at, principal_id AS "principal_id?: PrincipalId",
-                  principal AS "principal?: PrincipalName", role AS "role?: Role",
-                  environment_roles AS "environment_roles?: EnvironmentRoles", limits AS "limits!: TokenLimits", host_id AS "host_id?: HostId",
-                  host AS "host?: HostName"
-           FROM t"#,
-        hash.0.as_slice()
-    )
-    .fetch_optional(connection)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    match (row.principal_id, row.principal, row.role, row.host_id, row.host) {
-        (Some(id), Some(name), Some(role), None, None) => {
-            Ok(Some(Caller::Principal(AuthenticatedPrincipal {
-                id,
-                name,
-                role,
-                environment_roles: row.environment_roles.unwrap_or_default(),
-                limits: row.limits,
-                token: row.id,
-                token_ends_at: row.expires_at,
-            })))
-        }
-        (None, None, None, Some(id), Some(name)) => Ok(Some(Caller::Host { id, name })),
-        _ => Err(StoreError::Corrupt {
-            what: "token",
-            detail: "it belongs to nobody".to_owned(),
-        }),
     }
 }
 

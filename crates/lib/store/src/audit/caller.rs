@@ -1,29 +1,155 @@
-//! The proof of whom a request is from. It is made for every request of a person, so it is one statement.
+//! The proof of whom a request is from. It takes one statement, and none while there is no new event.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::de::DeserializeOwned;
-use slipway_domain::{EnvironmentRoles, TokenLimits};
+use slipway_domain::digest::Digest;
+use slipway_domain::{PrincipalId, TokenId};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::AuditKey;
 use super::access::AccessRecord;
 use super::digests::{PrincipalRow, TokenRow};
 use super::read::EventRow;
-use super::sealed;
-use crate::{AuthenticatedPrincipal, StoreError, TokenHash};
+use super::sealed::{self, Sealed};
+use crate::{AuthenticatedPrincipal, StoreError, row};
+
+/// More tokens than people and machines show at once.
+const MOST_PROOFS: usize = 4096;
+
+/// A principal and its token, as their rows are.
+pub(crate) struct Shown {
+    pub(crate) principal: PrincipalRow,
+    pub(crate) token: TokenRow,
+}
+
+impl Shown {
+    /// Of all that was decided of both.
+    fn digests(&self) -> [Digest; 2] {
+        [self.principal.decided().digest, self.token.decided().digest]
+    }
+
+    fn is_over(&self) -> bool {
+        self.principal.disabled_at.is_some() || self.token.revoked_at.is_some()
+    }
+
+    /// Who it is by these rows.
+    pub(crate) fn caller(&self) -> Result<AuthenticatedPrincipal, StoreError> {
+        let Self { principal, token } = self;
+        Ok(AuthenticatedPrincipal {
+            id: PrincipalId::from_uuid(principal.id),
+            name: row::parse("principal name", &principal.name)?,
+            role: row::parse("role", &principal.role)?,
+            environment_roles: stored("roles", principal.environment_roles.as_deref())?,
+            limits: stored("limits", token.limits.as_deref())?,
+            token: TokenId::from_uuid(token.id),
+            token_ends_at: token.expires_at,
+        })
+    }
+}
+
+/// The newest event in the moment in which a token was found. Somebody with the database may have put it there.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) number: i64,
+    pub(crate) hash: Vec<u8>,
+}
+
+/// Whose rows the audit log proved since its newest event. Without a newer event the same rows need no second proof.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Proofs(Arc<Mutex<Proved>>);
+
+#[derive(Debug, Default)]
+struct Proved {
+    /// The newest event, which was itself proved: a forged one would hide real events after it.
+    head: Head,
+    /// The key that proved it.
+    key: String,
+    /// The digests of the rows, by token. Changed rows have others.
+    rows: HashMap<Uuid, [Digest; 2]>,
+}
+
+impl Proved {
+    fn is_at(&self, head: &Head, key: &AuditKey) -> bool {
+        self.head == *head && self.key == key.fingerprint()
+    }
+}
+
+impl Proofs {
+    fn holds(&self, head: &Head, key: &AuditKey, token: Uuid, rows: &[Digest; 2]) -> bool {
+        let proved = self.proved();
+        proved.is_at(head, key) && proved.rows.get(&token) == Some(rows)
+    }
+
+    async fn keep(
+        &self,
+        connection: &mut PgConnection,
+        head: Head,
+        key: &AuditKey,
+        token: Uuid,
+        rows: [Digest; 2],
+    ) -> Result<(), StoreError> {
+        let is_known = self.proved().is_at(&head, key);
+        if !is_known && !sealed::is_real(connection, key, head.number, &head.hash).await? {
+            return Ok(());
+        }
+        let mut proved = self.proved();
+        if !proved.is_at(&head, key) || proved.rows.len() >= MOST_PROOFS {
+            *proved = Proved {
+                head,
+                key: key.fingerprint().to_owned(),
+                rows: HashMap::new(),
+            };
+        }
+        proved.rows.insert(token, rows);
+        Ok(())
+    }
+
+    fn proved(&self) -> MutexGuard<'_, Proved> {
+        // Every change is whole before anything can panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Fails unless this token was given to this principal, which was given this role, and neither was taken out of use.
 ///
-/// What was found before is held against the rows once more: they may have been put there for that moment only.
+/// `head` is the newest event in the moment in which both were found.
 pub(crate) async fn prove(
     connection: &mut PgConnection,
     key: &AuditKey,
-    found: &AuthenticatedPrincipal,
-    hash: &TokenHash,
+    proofs: &Proofs,
+    found: &Shown,
+    head: Head,
 ) -> Result<(), StoreError> {
-    let (token, name, role) = (found.token, found.name.as_str(), found.role.as_str());
+    let token = found.token.id;
+    let rows = found.digests();
+    if proofs.holds(&head, key, token, &rows) {
+        return Ok(());
+    }
+    let (now, events) = read(connection, key, token, &found.principal.name).await?;
+    // What was found before is held against the rows once more: they may have been put there for that moment only.
+    if now.digests() != rows || now.is_over() {
+        return Err(StoreError::Tampered(format!(
+            "token {token} changed while it was looked at"
+        )));
+    }
+    AccessRecord::principal(&now.principal).check(&events)?;
+    AccessRecord::token(&now.token).check(&events)?;
+    proofs.keep(connection, head, key, token, rows).await
+}
+
+/// The rows and the events that they must fit, of one moment.
+async fn read(
+    connection: &mut PgConnection,
+    key: &AuditKey,
+    token: Uuid,
+    name: &str,
+) -> Result<(Shown, Vec<Sealed>), StoreError> {
     let causes = AccessRecord::causes_of_principal(name)
         .into_iter()
-        .chain(AccessRecord::causes_of_token(token.as_uuid(), name));
+        .chain(AccessRecord::causes_of_token(token, name));
     let (kinds, causes): (Vec<&str>, Vec<String>) = causes.unzip();
     // One statement sees one moment.
     let rows = sqlx::query!(
@@ -43,7 +169,7 @@ pub(crate) async fn prove(
            ) e
            LEFT JOIN events b ON b.number = e.number - 1
            WHERE t.id = $1"#,
-        token.as_uuid(),
+        token,
         &kinds as _,
         &causes
     )
@@ -60,8 +186,8 @@ pub(crate) async fn prove(
             environment_roles: row.environment_roles,
             disabled_at: row.disabled_at,
         };
-        let shown = TokenRow {
-            id: token.as_uuid(),
+        let token = TokenRow {
+            id: token,
             principal_id: Some(row.principal_id),
             host_id: row.token_host_id,
             owner: row.name,
@@ -72,7 +198,7 @@ pub(crate) async fn prove(
             limits: row.limits,
             revoked_at: row.revoked_at,
         };
-        now = Some((principal, shown));
+        now = Some(Shown { principal, token });
         let event = EventRow {
             number: row.number,
             at: row.at,
@@ -95,25 +221,9 @@ pub(crate) async fn prove(
         };
         events.push(sealed::prove(key, event)?);
     }
-    let Some((principal, shown)) = now else {
-        return Err(StoreError::Tampered(format!(
-            "no event says how token {token} came to be"
-        )));
-    };
-    let roles: EnvironmentRoles = stored("roles", principal.environment_roles.as_deref())?;
-    let limits: TokenLimits = stored("limits", shown.limits.as_deref())?;
-    if principal.id != found.id.as_uuid()
-        || principal.role != role
-        || roles != found.environment_roles
-        || limits != found.limits
-        || !hash.is(&shown.sha256)
-    {
-        return Err(StoreError::Tampered(format!(
-            "token {token} changed while it was looked at"
-        )));
-    }
-    AccessRecord::principal(&principal).check(&events)?;
-    AccessRecord::token(&shown).check(&events)
+    let now =
+        now.ok_or_else(|| StoreError::Tampered(format!("no event says how token {token} came to be")))?;
+    Ok((now, events))
 }
 
 /// What a column holds; nothing where it has its default.

@@ -187,13 +187,13 @@ pub(crate) async fn principals(
 
 /// What is decided of a principal, as it is stored.
 pub(crate) struct PrincipalRow {
-    pub(super) id: Uuid,
-    pub(super) name: String,
-    pub(super) role: String,
-    pub(super) made_by: Option<Uuid>,
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    pub(crate) role: String,
+    pub(crate) made_by: Option<Uuid>,
     /// As they are stored, if there are any.
-    pub(super) environment_roles: Option<String>,
-    pub(super) disabled_at: Option<Timestamp>,
+    pub(crate) environment_roles: Option<String>,
+    pub(crate) disabled_at: Option<Timestamp>,
 }
 
 impl PrincipalRow {
@@ -248,18 +248,18 @@ pub(crate) async fn tokens(tx: &mut PgConnection, wanted: Tokens) -> Result<Vec<
 
 /// What is decided of a token, as it is stored.
 pub(crate) struct TokenRow {
-    pub(super) id: Uuid,
-    pub(super) principal_id: Option<Uuid>,
-    pub(super) host_id: Option<Uuid>,
+    pub(crate) id: Uuid,
+    pub(crate) principal_id: Option<Uuid>,
+    pub(crate) host_id: Option<Uuid>,
     /// The name of its principal or host.
-    pub(super) owner: String,
-    pub(super) sha256: Vec<u8>,
-    pub(super) expires_at: Option<Timestamp>,
-    pub(super) parent_id: Option<Uuid>,
-    pub(super) made_by: Option<Uuid>,
+    pub(crate) owner: String,
+    pub(crate) sha256: Vec<u8>,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) parent_id: Option<Uuid>,
+    pub(crate) made_by: Option<Uuid>,
     /// As they are stored, if there are any.
-    pub(super) limits: Option<String>,
-    pub(super) revoked_at: Option<Timestamp>,
+    pub(crate) limits: Option<String>,
+    pub(crate) revoked_at: Option<Timestamp>,
 }
 
 impl TokenRow {

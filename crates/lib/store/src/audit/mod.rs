@@ -27,6 +27,7 @@ use uuid::Uuid;
 pub(crate) use append::append;
 pub(crate) use chain::Broken;
 pub use key::AuditKey;
+pub(crate) use read::actor;
 pub use read::{EventSearch, EventsOf};
 pub use walk::{AuditWalk, Pace, Walk};
 

@@ -106,22 +106,30 @@ macro_rules! event_rows {
 }
 pub(super) use event_rows;
 
+fn corrupt(detail: &str) -> StoreError {
+    StoreError::Corrupt {
+        what: "event",
+        detail: detail.to_owned(),
+    }
+}
+
+/// Who caused an event.
+pub(crate) fn actor(kind: &str, name: String) -> Result<Actor, StoreError> {
+    match (kind, name) {
+        ("principal", name) => Ok(Actor::Principal(row::parse("principal name", &name)?)),
+        ("host", name) => Ok(Actor::Host(name)),
+        ("rules", name) if name.is_empty() => Ok(Actor::Rules),
+        ("console", name) if name.is_empty() => Ok(Actor::Console),
+        _ => Err(corrupt("its actor is none of those that there are")),
+    }
+}
+
 impl TryFrom<EventRow> for EventRecord {
     type Error = StoreError;
 
     /// Strict: what reads back as the event is exactly what was written, with nothing that no hash covers.
     fn try_from(row: EventRow) -> Result<Self, StoreError> {
-        let corrupt = |detail: &str| StoreError::Corrupt {
-            what: "event",
-            detail: detail.to_owned(),
-        };
-        let actor = match (row.actor_kind.as_str(), row.actor_name) {
-            ("principal", name) => Actor::Principal(row::parse("principal name", &name)?),
-            ("host", name) => Actor::Host(name),
-            ("rules", name) if name.is_empty() => Actor::Rules,
-            ("console", name) if name.is_empty() => Actor::Console,
-            _ => return Err(corrupt("its actor is none of those that there are")),
-        };
+        let actor = actor(&row.actor_kind, row.actor_name)?;
         if [&row.from_state, &row.to_state]
             .into_iter()
             .flatten()

@@ -82,6 +82,19 @@ pub(crate) async fn by_causes(
     prove_all(key, rows)
 }
 
+/// Whether the event of this number has this hash and can be proved.
+pub(crate) async fn is_real(
+    tx: &mut PgConnection,
+    key: &AuditKey,
+    number: i64,
+    hash: &[u8],
+) -> Result<bool, StoreError> {
+    let row = event_rows!(proved "FROM events e WHERE number = $1 AND hash = $2", number, hash)
+        .fetch_optional(tx)
+        .await?;
+    Ok(row.is_some_and(|row| prove(key, row).is_ok()))
+}
+
 /// The newest of these events with this cause.
 pub(crate) fn newest<'a>(events: &'a [Sealed], (kind, cause): &CausePrefix) -> Option<&'a Sealed> {
     let of_cause = events

@@ -18,25 +18,39 @@ use crate::{AuditKey, Store, StoreError, bounded};
 
 use facts::{Known, read_facts};
 
-/// The most hosts that one check writes; the next check takes more.
-const AT_ONCE: usize = 500;
+/// The most hosts that one transaction writes. Of all hosts the next check takes more.
+pub(super) const AT_ONCE: u16 = 500;
 
 impl Store {
-    /// Compares this host, or all, with what Slipway left on it. What begins to drift and what no longer does is an event.
+    /// Compares these hosts, or all, with what Slipway left on it. What begins to drift and what no longer does is an event.
     /// Gives how many hosts were written. Each change of a live system is an event of its own besides.
     ///
     /// Hosts that a rollout has out are passed over: what drifted on them still does until the attempt is over. A host that
     /// goes to and fro does not fill the log: its events rest longer and longer. The next one says what drifts by then.
     #[instrument(name = "db.host.compare", level = "debug", skip_all)]
-    pub async fn note_drift(&self, host: Option<HostId>, key: &AuditKey) -> Result<usize, StoreError> {
-        self.note_live(host, key).await?;
-        let only = host.map(|host| vec![host.as_uuid()]);
+    pub async fn note_drift(&self, hosts: Option<&[HostId]>, key: &AuditKey) -> Result<usize, StoreError> {
+        let Some(hosts) = hosts else {
+            return self.note_some(None, key).await;
+        };
+        let ids: Vec<Uuid> = hosts.iter().copied().map(HostId::as_uuid).collect();
+        let mut written = 0;
+        for some in ids.chunks(usize::from(AT_ONCE)) {
+            written += self.note_some(Some(some), key).await?;
+        }
+        Ok(written)
+    }
+
+    async fn note_some(&self, only: Option<&[Uuid]>, key: &AuditKey) -> Result<usize, StoreError> {
+        self.note_live(only, key).await?;
         let known = bounded(async {
             let mut connection = self.pool.acquire().await?;
-            read_facts(&mut connection, only.as_deref()).await
+            read_facts(&mut connection, only).await
         })
         .await?;
-        let changed = known.iter().filter(|known| known.is_news()).take(AT_ONCE);
+        let changed = known
+            .iter()
+            .filter(|known| known.is_news())
+            .take(usize::from(AT_ONCE));
         let changed: Vec<Uuid> = changed.map(|known| known.id.as_uuid()).collect();
         if changed.is_empty() {
             return Ok(0);

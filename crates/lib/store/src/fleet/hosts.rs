@@ -4,19 +4,21 @@ use std::collections::BTreeSet;
 
 use slipway_domain::agent::AttemptReport;
 use slipway_domain::drift::Drift;
+use slipway_domain::event::NewEvent;
 use slipway_domain::lives::{Doubt, UNCOUNTED};
 use slipway_domain::plan::{Fleet, FleetHost};
 use slipway_domain::{
     AttemptId, EnvironmentId, EnvironmentName, HostId, HostName, Labels, OFFLINE_AFTER_SECONDS, ReleaseId,
-    ReleaseName, RolloutId, StepState, StorePath,
+    ReleaseName, RolloutId, StepState, StorePath, Timestamp,
 };
-use slipway_wire::fleet::{Host, HostDrift, HostStep, ReleasedPath};
+use slipway_wire::fleet::{Accepted, Host, HostDrift, HostStep, ReleasedPath};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
 use tracing::instrument;
 use uuid::Uuid;
 
 use crate::agent::quiet_after;
+use crate::audit::{actor, kind};
 use crate::releases::{label, number};
 use crate::row::LenientJson;
 use crate::{Store, StoreError, Stored, bounded, page_limit};
@@ -154,7 +156,8 @@ async fn select_hosts(
     executor: impl PgExecutor<'_>,
     filter: HostFilter<'_>,
 ) -> Result<Vec<Stored<HostId, Host>>, StoreError> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        HostRow,
         r#"SELECT h.id AS "id: HostId", h.name AS "name: HostName", e.name AS "environment: EnvironmentName",
                   h.labels AS "labels: Json<Labels>", h.created_at, h.retired_at,
                   coalesce(h.last_seen_at > now() - make_interval(secs => $4), false) AS "online!",
@@ -168,7 +171,11 @@ async fn select_hosts(
                   l.id AS "release?: ReleaseId", l.seq AS "release_seq?", l.name AS "release_name?: ReleaseName",
                   l.rev AS "release_rev?", live.id AS "live_id?: ReleaseId", live.seq AS "live_seq?",
                   live.name AS "live_name?: ReleaseName", live.rev AS "live_rev?",
-                  drift.releases AS "drift_releases!: LenientJson<Vec<ReleasedPath>>"
+                  drift.releases AS "drift_releases!: LenientJson<Vec<ReleasedPath>>",
+                  a.at AS "accepted_at?", a.actor_kind AS "accepted_kind?", a.actor_name AS "accepted_name?",
+                  a.cause AS "accepted_cause?", h.baseline AS "baseline: StorePath",
+                  h.baseline_boot_default AS "baseline_boot_default: StorePath",
+                  h.accepted_release AS "accepted_release: ReleaseId"
            FROM hosts h
            JOIN environments e ON e.id = h.environment_id
            LEFT JOIN LATERAL (
@@ -195,6 +202,13 @@ async fn select_hosts(
                        AND steps.closure IN (SELECT jsonb_path_query(h.drift, '$[*].*') #>> '{}')
                      ORDER BY steps.closure, steps.seq DESC) named
            ) drift ON h.drift <> '[]'
+           LEFT JOIN LATERAL (
+               SELECT kind, at, actor_kind, actor_name, cause FROM events
+               WHERE events.host_id = h.id AND events.kind IN ('host.adopted', 'host.first_seen', 'host.restored')
+               ORDER BY number DESC LIMIT 1
+           ) a ON a.kind = 'host.adopted' AND NOT EXISTS (
+               SELECT FROM steps
+               WHERE steps.host_id = h.id AND steps.state = 'committed' AND steps.since > h.baseline_at)
            WHERE ($1::text IS NULL OR h.name = $1) AND ($2::uuid IS NULL OR h.environment_id = $2)
              AND ($3 OR h.retired_at IS NULL) AND ($5::text IS NULL OR h.name > $5)
              AND ($8::uuid[] IS NULL OR h.id = ANY($8))
@@ -210,7 +224,55 @@ async fn select_hosts(
     )
     .fetch_all(executor)
     .await?;
-    let hosts = rows.into_iter().map(|row| {
+    Ok(rows.into_iter().map(HostRow::into_host).collect())
+}
+
+struct HostRow {
+    id: HostId,
+    name: HostName,
+    environment: EnvironmentName,
+    labels: Json<Labels>,
+    created_at: Timestamp,
+    retired_at: Option<Timestamp>,
+    online: bool,
+    last_seen_at: Option<Timestamp>,
+    agent_version: Option<String>,
+    clock_skew_seconds: Option<i64>,
+    live: Option<StorePath>,
+    boot_default: Option<StorePath>,
+    report: LenientJson<AttemptReport>,
+    unsettled: Option<AttemptId>,
+    journal_trouble: Option<String>,
+    pending_reboot: Option<Vec<String>>,
+    two_lives: bool,
+    counts: bool,
+    rollout: Option<RolloutId>,
+    state: Option<StepState>,
+    closure: Option<StorePath>,
+    reason: Option<String>,
+    drift: LenientJson<Vec<Drift>>,
+    rollout_seq: Option<i64>,
+    release: Option<ReleaseId>,
+    release_seq: Option<i64>,
+    release_name: Option<ReleaseName>,
+    release_rev: Option<String>,
+    live_id: Option<ReleaseId>,
+    live_seq: Option<i64>,
+    live_name: Option<ReleaseName>,
+    live_rev: Option<String>,
+    drift_releases: LenientJson<Vec<ReleasedPath>>,
+    accepted_at: Option<Timestamp>,
+    accepted_kind: Option<String>,
+    accepted_name: Option<String>,
+    accepted_cause: Option<String>,
+    baseline: Option<StorePath>,
+    baseline_boot_default: Option<StorePath>,
+    accepted_release: Option<ReleaseId>,
+}
+
+impl HostRow {
+    fn into_host(self) -> Stored<HostId, Host> {
+        let row = self;
         let step = row.rollout.zip(row.state).zip(row.closure);
         let step = step.map(|((rollout, state), closure)| HostStep {
             rollout,
@@ -248,10 +310,35 @@ async fn select_hosts(
                 .live_id
                 .zip(row.live_seq)
                 .map(|(id, seq)| label(id, seq, row.live_name, row.live_rev)),
+            accepted: accepted(
+                row.accepted_at.zip(row.baseline),
+                (row.accepted_kind, row.accepted_name, row.accepted_cause),
+                row.baseline_boot_default,
+                row.accepted_release,
+            ),
         };
         Stored { id: row.id, value }
-    });
-    Ok(hosts.collect())
+    }
+}
+
+/// What somebody accepted, by its event. What cannot be read was accepted by nobody.
+fn accepted(
+    baseline: Option<(Timestamp, StorePath)>,
+    (actor_kind, name, cause): (Option<String>, Option<String>, Option<String>),
+    boot_default: Option<StorePath>,
+    release: Option<ReleaseId>,
+) -> Option<Accepted> {
+    let (at, live) = baseline?;
+    let by = actor(&actor_kind?, name?).ok()?;
+    let event = NewEvent::new(by, kind::HOST_ADOPTED, cause?);
+    Some(Accepted {
+        at,
+        reason: event.cause_text().to_owned(),
+        by: event.actor,
+        live,
+        boot_default,
+        release,
+    })
 }
 
 /// What drifts, with the releases of its paths.

@@ -12,20 +12,18 @@ use uuid::Uuid;
 use crate::audit::{append, kind};
 use crate::{AuditKey, Store, StoreError};
 
+use super::drift::AT_ONCE;
 use super::rest::Rest;
 
-/// The most hosts in one check; the next check takes more.
-const AT_ONCE: i64 = 500;
-
 impl Store {
-    /// Writes an event for each host whose live system changed without a rollout: of this host, or all.
+    /// Writes an event for each host whose live system changed without a rollout: of these hosts, or all.
     ///
     /// Cheap when nothing changed. The first system that is ever seen of a host is no change. A host that goes to and fro is
     /// written after its rest, with what runs by then.
     #[instrument(name = "db.host.note_live", level = "debug", skip_all)]
-    pub(super) async fn note_live(&self, host: Option<HostId>, key: &AuditKey) -> Result<(), StoreError> {
+    pub(super) async fn note_live(&self, only: Option<&[Uuid]>, key: &AuditKey) -> Result<(), StoreError> {
         self.transaction(async |tx| {
-            let changed = lock_changed(tx, host).await?;
+            let changed = lock_changed(tx, only).await?;
             if changed.is_empty() {
                 return Ok(());
             }
@@ -83,7 +81,7 @@ impl Changed {
 ///
 /// A change is a rollout's when a step of the host is under way, and what runs is the step's closure or its prior. It
 /// still is when the step has come to its end meanwhile, if the change was seen before that.
-async fn lock_changed(tx: &mut PgConnection, host: Option<HostId>) -> Result<Vec<Changed>, StoreError> {
+async fn lock_changed(tx: &mut PgConnection, only: Option<&[Uuid]>) -> Result<Vec<Changed>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT h.id, h.name, h.audited_live, h.live, h.live_noted_at, h.live_rest_seconds, e.explained AS "explained!",
                   now() AS "now!"
@@ -99,12 +97,12 @@ async fn lock_changed(tx: &mut PgConnection, host: Option<HostId>) -> Result<Vec
                ) AS explained
            ) e
            WHERE h.live IS DISTINCT FROM h.audited_live AND h.live IS NOT NULL AND h.retired_at IS NULL
-             AND ($1::uuid IS NULL OR h.id = $1)
+             AND ($1::uuid[] IS NULL OR h.id = ANY($1))
              AND (e.explained OR h.audited_live IS NULL OR h.live_noted_at IS NULL
                   OR h.live_noted_at <= now() - make_interval(secs => h.live_rest_seconds))
            ORDER BY h.id LIMIT $2 FOR NO KEY UPDATE OF h SKIP LOCKED"#,
-        host.map(HostId::as_uuid),
-        AT_ONCE,
+        only,
+        i64::from(AT_ONCE),
         &StepState::OUT.map(StepState::as_str) as _
     )
     .fetch_all(tx)

@@ -9,8 +9,8 @@ use sqlx::types::Json;
 use tracing::instrument;
 use uuid::Uuid;
 
-use super::TRIED_FOR_SECONDS;
 use super::destinations::get;
+use super::{TRIED_FOR_SECONDS, UNREADABLE, UNREADABLE_TRIES};
 use crate::row::{Count, LenientJson};
 use crate::{EventAuthor, Store, StoreError, bounded, page_limit, row};
 
@@ -50,6 +50,17 @@ struct DeliveryRow {
     finished_at: Option<Timestamp>,
     earlier: Option<Uuid>,
     earlier_message: Option<LenientJson<Message>>,
+    earlier_attempts: Option<i32>,
+    earlier_error: Option<String>,
+}
+
+impl DeliveryRow {
+    /// Whether it goes ahead of the earlier one, which nobody here can read.
+    fn is_ahead(&self) -> bool {
+        self.earlier_attempts
+            .is_some_and(|tries| tries >= UNREADABLE_TRIES)
+            && self.earlier_error.as_deref() == Some(UNREADABLE)
+    }
 }
 
 /// A query of deliveries; what is given is the rest of it, in which they are `y`.
@@ -59,10 +70,11 @@ macro_rules! delivery_rows {
             DeliveryRow,
             r#"SELECT y.id, d.name AS "destination: DestinationName", y.message AS "message: LenientJson<Message>",
                       y.state AS "state: DeliveryState", y.attempts, y.created_at, y.next_at, y.last_error, y.finished_at,
-                      b.id AS "earlier?", b.message AS "earlier_message?: LenientJson<Message>"
+                      b.id AS "earlier?", b.message AS "earlier_message?: LenientJson<Message>",
+                      b.attempts AS "earlier_attempts?", b.last_error AS "earlier_error?"
                FROM deliveries y JOIN destinations d ON d.id = y.destination_id
                LEFT JOIN LATERAL (
-                   SELECT b.id, b.message FROM deliveries b
+                   SELECT b.id, b.message, b.attempts, b.last_error FROM deliveries b
                    WHERE y.state = 'waiting' AND b.destination_id = y.destination_id AND b.lane = y.lane
                      AND b.state = 'waiting' AND b.seq < y.seq
                    ORDER BY b.seq LIMIT 1
@@ -235,16 +247,19 @@ impl Store {
 /// Nothing, where a newer program wrote the message.
 fn delivery_of(row: DeliveryRow) -> Result<Option<Delivery>, StoreError> {
     let attempts = row::count("attempts", row.attempts)?;
+    let is_ahead = row.is_ahead();
     let earlier_message = row.earlier_message.and_then(Option::<Message>::from);
-    let waits_for = row
-        .earlier
-        .zip(earlier_message)
-        .map(|(id, message)| EarlierDelivery {
+    let waits_for = row.earlier.filter(|_| !is_ahead).map(|id| {
+        let (kind, data) = earlier_message
+            .map(|message| (message.kind, message.data))
+            .unzip();
+        EarlierDelivery {
             id: DeliveryId::from_uuid(id),
-            kind: message.kind,
-            rollout_number: message.data.rollout_number,
-            environment: message.data.environment,
-        });
+            kind,
+            rollout_number: data.as_ref().and_then(|data| data.rollout_number),
+            environment: data.and_then(|data| data.environment),
+        }
+    });
     Ok(Option::<Message>::from(row.message).map(|message| Delivery {
         id: DeliveryId::from_uuid(row.id),
         destination: row.destination,

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::deliveries::bury;
 use super::sealed;
-use super::{Access, Bound};
+use super::{Access, Bound, UNREADABLE, UNREADABLE_TRIES};
 use crate::audit::{append, kind};
 use crate::row::LenientJson;
 use crate::{AuditKey, EventAuthor, Store, StoreError, row};
@@ -94,6 +94,7 @@ impl Store {
                              AND NOT EXISTS (
                                  SELECT FROM deliveries b WHERE b.destination_id = y.destination_id AND b.lane = y.lane
                                  AND b.state = 'waiting' AND b.seq < y.seq
+                                 AND NOT (b.attempts >= $5 AND coalesce(b.last_error, '') = $6)
                              )
                            ORDER BY y.seq LIMIT greatest($1 - u.under_way, 0) FOR UPDATE SKIP LOCKED
                        ) c
@@ -110,7 +111,9 @@ impl Store {
                 AT_ONCE,
                 i64::from(most),
                 lease,
-                f64::from(lease_seconds)
+                f64::from(lease_seconds),
+                UNREADABLE_TRIES,
+                UNREADABLE
             )
             .fetch_all(&mut *tx)
             .await?;

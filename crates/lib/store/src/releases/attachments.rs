@@ -2,6 +2,7 @@
 //!
 //! Versions between the first and the newest are removed: a release may be scanned every night.
 
+use chrono::{DateTime, Utc};
 use slipway_domain::digest::Digest;
 use slipway_domain::{AttachmentKind, PrincipalName, ReleaseId};
 use slipway_wire::attachment::{AttachedDocument, Attachment, KEPT_VERSIONS, SeverityCount};
@@ -28,7 +29,56 @@ pub struct NewAttachment {
     /// How many vulnerabilities the report dismisses.
     pub dismissed: u32,
     /// Its text.
-    pub document: String,
+    pub document: Document,
+}
+
+/// The text of a document with its digest.
+#[derive(Debug, Clone)]
+pub struct Document {
+    text: String,
+    digest: Digest,
+}
+
+impl Document {
+    /// Computes the digest. A long text takes a while, so no lock should be held meanwhile, and no other task wait.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        let digest = Digest::of_bytes(text.as_bytes());
+        Self { text, digest }
+    }
+}
+
+/// A document as the database has it.
+#[derive(Debug)]
+pub struct StoredDocument {
+    release: ReleaseId,
+    attachment: Attachment,
+    text: String,
+}
+
+impl StoredDocument {
+    /// The document, if its text is what was attached. It computes the digest, as [`Document::new`] does.
+    pub fn verify(self) -> Result<AttachedDocument, StoreError> {
+        let Self {
+            release,
+            attachment,
+            text,
+        } = self;
+        let Document { text, digest } = Document::new(text);
+        if digest != attachment.digest {
+            return Err(StoreError::DocumentChanged(format!(
+                "somebody changed the {} {} of release {release} by hand in the database; the one that was attached has the \
+                 digest {}",
+                attachment.kind.words(),
+                attachment.version,
+                attachment.digest
+            )));
+        }
+        Ok(AttachedDocument {
+            attachment,
+            document: text,
+        })
+    }
 }
 
 impl Store {
@@ -37,10 +87,9 @@ impl Store {
     pub async fn attach(
         &self,
         id: ReleaseId,
-        new: &NewAttachment,
+        new: NewAttachment,
         by: &EventAuthor<'_>,
     ) -> Result<Attachment, StoreError> {
-        let digest = Digest::of_bytes(new.document.as_bytes());
         self.transaction(async |tx| {
             let label = label_of(tx, id).await?;
             // Two that come at once get one version each.
@@ -50,28 +99,28 @@ impl Store {
             )
             .execute(&mut *tx)
             .await?;
-            let newest = select(&mut *tx, id, Some(new.kind), None).await?.pop();
-            if let Some(same) = newest.as_ref().filter(|newest| newest.digest == digest) {
+            let newest = select(&mut *tx, id, Some(new.kind)).await?.pop();
+            if let Some(same) = newest.as_ref().filter(|newest| newest.digest == new.document.digest) {
                 return Ok(same.clone());
             }
             let version = newest.map_or(1, |newest| newest.version + 1);
-            insert(tx, id, version, new, by.actor.name()).await?;
+            let attached = insert(tx, id, version, new, by.actor.name()).await?;
             sqlx::query!(
                 "DELETE FROM release_attachments WHERE release_id = $1 AND kind = $2 AND version > 1 AND version <= $3",
                 id.as_uuid(),
-                new.kind.as_str(),
+                attached.kind.as_str(),
                 number(version.saturating_sub(KEPT_VERSIONS))
             )
             .execute(&mut *tx)
             .await?;
             let cause = format!(
-                "{} {version} of release {label}: {}, {digest}",
-                new.kind.words(),
-                new.format
+                "{} {version} of release {label}: {}, {}",
+                attached.kind.words(),
+                attached.format,
+                attached.digest
             );
             append(tx, by.key, &[by.event(kind::RELEASE_ATTACHED, cause)]).await?;
-            let attached = select(&mut *tx, id, Some(new.kind), None).await?.pop();
-            attached.ok_or_else(|| StoreError::not_found("attachment", &id))
+            Ok(attached)
         })
         .await
     }
@@ -79,40 +128,39 @@ impl Store {
     /// What is attached to a release: all versions of each kind, the newest last.
     #[instrument(name = "db.release.attachments", level = "debug", skip_all, fields(%id))]
     pub async fn list_attachments(&self, id: ReleaseId) -> Result<Vec<Attachment>, StoreError> {
-        bounded(select(&self.pool, id, None, None)).await
+        bounded(select(&self.pool, id, None)).await
     }
 
-    /// A document as it was attached: of this version, or the newest. Fails where its text is not what was attached.
+    /// A document of this version, or the newest.
     #[instrument(name = "db.release.document", level = "debug", skip_all, fields(%id, %kind))]
     pub async fn get_document(
         &self,
         id: ReleaseId,
         kind: AttachmentKind,
         version: Option<u32>,
-    ) -> Result<AttachedDocument, StoreError> {
+    ) -> Result<StoredDocument, StoreError> {
         bounded(async {
-            let attachment = select(&self.pool, id, Some(kind), version)
-                .await?
-                .pop()
-                .ok_or_else(|| StoreError::not_found(kind.words(), &id))?;
-            let document = sqlx::query_scalar!(
-                "SELECT document FROM release_attachments WHERE release_id = $1 AND kind = $2 AND version = $3",
+            let row = sqlx::query_as!(
+                Row,
+                r#"SELECT kind AS "kind: AttachmentKind", version AS "version: Count", format, digest, entries AS "entries: Count",
+                          severities AS "severities: LenientJson<Vec<SeverityCount>>", dismissed AS "dismissed: Count",
+                          octet_length(document) AS "bytes!: Count", by_name AS "by: PrincipalName", at, document AS "document?"
+                   FROM release_attachments
+                   WHERE release_id = $1 AND kind = $2 AND ($3::integer IS NULL OR version = $3)
+                   ORDER BY version DESC LIMIT 1"#,
                 id.as_uuid(),
                 kind.as_str(),
-                number(attachment.version)
+                version.map(number)
             )
-            .fetch_one(&self.pool)
+            .fetch_optional(&self.pool)
             .await?;
-            if Digest::of_bytes(document.as_bytes()) != attachment.digest {
-                return Err(StoreError::DocumentChanged(format!(
-                    "somebody changed the {} {} of release {id} by hand in the database; the one that was attached has \
-                     the digest {}",
-                    kind.words(),
-                    attachment.version,
-                    attachment.digest
-                )));
-            }
-            Ok(AttachedDocument { attachment, document })
+            let mut row = row.ok_or_else(|| StoreError::not_found(kind.words(), &id))?;
+            let text = row.document.take().unwrap_or_default();
+            Ok(StoredDocument {
+                release: id,
+                attachment: row.read()?,
+                text,
+            })
         })
         .await
     }
@@ -122,65 +170,87 @@ async fn insert(
     tx: &mut PgConnection,
     id: ReleaseId,
     version: u32,
-    new: &NewAttachment,
+    new: NewAttachment,
     by: &str,
-) -> Result<(), StoreError> {
-    sqlx::query!(
-        "INSERT INTO release_attachments
-             (release_id, kind, version, format, digest, entries, severities, dismissed, document, by_name)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+) -> Result<Attachment, StoreError> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"INSERT INTO release_attachments
+               (release_id, kind, version, format, digest, entries, severities, dismissed, document, by_name)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+           RETURNING kind AS "kind: AttachmentKind", version AS "version: Count", format, digest, entries AS "entries: Count",
+                     severities AS "severities: LenientJson<Vec<SeverityCount>>", dismissed AS "dismissed: Count",
+                     octet_length(document) AS "bytes!: Count", by_name AS "by: PrincipalName", at, NULL AS document"#,
         id.as_uuid(),
         new.kind.as_str(),
         number(version),
         new.format,
-        Digest::of_bytes(new.document.as_bytes()).to_string(),
+        new.document.digest.to_string(),
         number(new.entries),
         Json(&new.severities) as _,
         number(new.dismissed),
-        new.document,
+        new.document.text,
         by
     )
-    .execute(tx)
+    .fetch_one(tx)
     .await?;
-    Ok(())
+    row.read()
 }
 
 fn number(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
+/// A row, with its text where that is wanted.
+struct Row {
+    kind: AttachmentKind,
+    version: Count,
+    format: String,
+    digest: String,
+    entries: Count,
+    severities: LenientJson<Vec<SeverityCount>>,
+    dismissed: Count,
+    bytes: Count,
+    by: PrincipalName,
+    at: DateTime<Utc>,
+    document: Option<String>,
+}
+
+impl Row {
+    fn read(self) -> Result<Attachment, StoreError> {
+        Ok(Attachment {
+            kind: self.kind,
+            version: self.version.into(),
+            format: self.format,
+            digest: parse("digest of an attachment", &self.digest)?,
+            bytes: self.bytes.into(),
+            entries: self.entries.into(),
+            severities: Option::from(self.severities).unwrap_or_default(),
+            dismissed: self.dismissed.into(),
+            by: self.by,
+            at: self.at,
+        })
+    }
+}
+
+/// What is attached, the newest of each kind last.
 async fn select(
     executor: impl PgExecutor<'_>,
     id: ReleaseId,
     kind: Option<AttachmentKind>,
-    version: Option<u32>,
 ) -> Result<Vec<Attachment>, StoreError> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        Row,
         r#"SELECT kind AS "kind: AttachmentKind", version AS "version: Count", format, digest, entries AS "entries: Count",
                   severities AS "severities: LenientJson<Vec<SeverityCount>>", dismissed AS "dismissed: Count",
-                  octet_length(document) AS "bytes!: Count", by_name AS "by: PrincipalName", at
+                  octet_length(document) AS "bytes!: Count", by_name AS "by: PrincipalName", at, NULL AS document
            FROM release_attachments
-           WHERE release_id = $1 AND ($2::text IS NULL OR kind = $2) AND ($3::integer IS NULL OR version = $3)
+           WHERE release_id = $1 AND ($2::text IS NULL OR kind = $2)
            ORDER BY kind, version"#,
         id.as_uuid(),
-        kind.map(AttachmentKind::as_str),
-        version.map(number)
+        kind.map(AttachmentKind::as_str)
     )
     .fetch_all(executor)
     .await?;
-    let attachments = rows.into_iter().map(|row| {
-        Ok(Attachment {
-            kind: row.kind,
-            version: row.version.into(),
-            format: row.format,
-            digest: parse("digest of an attachment", &row.digest)?,
-            bytes: row.bytes.into(),
-            entries: row.entries.into(),
-            severities: Option::from(row.severities).unwrap_or_default(),
-            dismissed: row.dismissed.into(),
-            by: row.by,
-            at: row.at,
-        })
-    });
-    attachments.collect()
+    rows.into_iter().map(Row::read).collect()
 }

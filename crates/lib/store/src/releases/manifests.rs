@@ -2,12 +2,14 @@
 
 use slipway_domain::digest::Digest;
 use slipway_domain::{EnvironmentId, EnvironmentName, HostId, HostName, ReleaseId, Timestamp};
-use slipway_wire::release::{ManifestSummary, ReleaseManifest};
+use slipway_release::Signature;
+use slipway_wire::release::{ManifestSummary, ReleaseManifest, SignatureSummary};
 use sqlx::PgConnection;
 use tracing::instrument;
 
 use super::{label_of, number};
 use crate::error::OnConstraint as _;
+use crate::row::Count;
 use crate::{Store, StoreError, bounded};
 
 /// A manifest to be kept. The caller has read it; nobody here knows who signed it.
@@ -87,21 +89,51 @@ pub(super) async fn summary(
     release: ReleaseId,
 ) -> Result<Option<ManifestSummary>, StoreError> {
     let row = sqlx::query!(
-        r#"SELECT e.name AS "environment: EnvironmentName", m.number, m.expires_at, m.digest
+        r#"SELECT e.id AS "of: EnvironmentId", e.name AS "environment: EnvironmentName", m.number, m.expires_at, m.digest,
+                  m.manifest, m.signatures
            FROM release_manifests m JOIN environments e ON e.id = m.environment_id WHERE m.release_id = $1"#,
         release.as_uuid()
     )
-    .fetch_optional(connection)
+    .fetch_optional(&mut *connection)
     .await?;
-    row.map(|row| {
-        Ok(ManifestSummary {
-            environment: row.environment,
-            number: row.number.unsigned_abs(),
-            expires: row.expires_at,
-            digest: crate::row::parse("digest", &row.digest)?,
-        })
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let mut signatures = Vec::new();
+    // What cannot be read was refused when the release was registered.
+    for signature in row.signatures.iter().filter_map(|text| text.parse().ok()) {
+        signatures.push(signature_summary(&mut *connection, row.of, &signature, &row.manifest).await?);
+    }
+    Ok(Some(ManifestSummary {
+        environment: row.environment,
+        number: row.number.unsigned_abs(),
+        expires: row.expires_at,
+        digest: crate::row::parse("digest", &row.digest)?,
+        signatures,
+    }))
+}
+
+/// What is known of a signature: nobody here has keys, but hosts say which ones they trust.
+async fn signature_summary(
+    connection: &mut PgConnection,
+    environment: EnvironmentId,
+    signature: &Signature,
+    manifest: &[u8],
+) -> Result<SignatureSummary, StoreError> {
+    let trusting = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "hosts!: Count" FROM host_facts f JOIN hosts h ON h.id = f.host_id
+           WHERE h.environment_id = $1 AND h.retired_at IS NULL AND f.facts->'release_keys' ? $2"#,
+        environment.as_uuid(),
+        signature.to_string()
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(SignatureSummary {
+        key: signature.key_name(),
+        algorithm: signature.algorithm().to_owned(),
+        fits: signature.fits(manifest),
+        trusted_by: trusting.into(),
     })
-    .transpose()
 }
 
 /// The highest number of a manifest of the environment that a host committed.

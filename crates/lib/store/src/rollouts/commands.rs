@@ -228,7 +228,7 @@ async fn check_plan(tx: &mut PgConnection, rollout: RolloutId, approved: Digest)
     if approved != now {
         return Err(StoreError::PlanMoved { approved, now });
     }
-    let fetches = [StepState::Waiting, StepState::Staging].map(StepState::as_str);
+    let fetches = StepState::FETCHING.map(StepState::as_str);
     let missing = sqlx::query_scalar!(
         r#"SELECT h.name AS "name: HostName" FROM steps s JOIN hosts h ON h.id = s.host_id
            WHERE s.rollout_id = $1 AND s.state = ANY($2) AND h.last_seen_at > now() - make_interval(secs => $3)

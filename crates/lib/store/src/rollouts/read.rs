@@ -7,7 +7,7 @@ use slipway_domain::{
     AttemptId, EnvironmentId, EnvironmentName, Hold, HostName, PlanReport, PrincipalName, ReleaseId,
     ReleaseName, RolloutId, RolloutState, StepState, StorePath, Strategy, TraceParent,
 };
-use slipway_wire::rollout::{FreezeOverride, Rollout, RolloutSummary, Step};
+use slipway_wire::rollout::{DoneCommand, FreezeOverride, Rollout, RolloutSummary, Step};
 use sqlx::PgConnection;
 use tracing::instrument;
 
@@ -51,20 +51,28 @@ impl Store {
                           p.name AS "approver?: PrincipalName", o.name AS "overridden_by?: PrincipalName", o.reason AS "override_reason?",
                           ARRAY(SELECT c.kind FROM rollout_commands c
                                 WHERE c.rollout_id = r.id AND c.applied_at IS NULL
-                                ORDER BY c.seq) AS "pending_commands!: Vec<CommandKind>"
+                                ORDER BY c.seq) AS "pending_commands!: Vec<CommandKind>",
+                          d.kind AS "done?: CommandKind", d.name AS "done_by?: PrincipalName", d.reason AS "done_reason?",
+                          d.applied_at AS "done_at?"
                    FROM rollouts r LEFT JOIN principals p ON p.id = r.approver_id
                    LEFT JOIN LATERAL (
                        SELECT p.name, c.reason FROM rollout_commands c JOIN principals p ON p.id = c.principal_id
                        WHERE c.rollout_id = r.id AND c.kind = $2 AND c.applied_at IS NOT NULL AND c.refused IS NULL
                        ORDER BY c.seq LIMIT 1
                    ) o ON true
+                   LEFT JOIN LATERAL (
+                       SELECT c.kind, p.name, c.reason, c.applied_at
+                       FROM rollout_commands c JOIN principals p ON p.id = c.principal_id
+                       WHERE c.rollout_id = r.id AND c.applied_at IS NOT NULL AND c.refused IS NULL
+                       ORDER BY c.seq DESC LIMIT 1
+                   ) d ON true
                    WHERE r.id = $1"#,
                 id.as_uuid(),
                 CommandKind::OverrideFreeze.as_str()
             )
             .fetch_one(&mut *tx)
             .await?;
-            let steps = select_steps(&mut tx, id).await?;
+            let steps = select_steps(&mut tx, id, &more.strategy).await?;
             tx.rollback().await?;
             Ok(Rollout {
                 summary,
@@ -77,6 +85,14 @@ impl Store {
                     reason: more.override_reason.unwrap_or_default(),
                 }),
                 pending_commands: more.pending_commands,
+                last_command: more.done.zip(more.done_by).zip(more.done_at).map(
+                    |((command, by), at)| DoneCommand {
+                        command,
+                        by,
+                        at,
+                        reason: more.done_reason,
+                    },
+                ),
                 trace_id: row::lenient(more.traceparent.as_deref())
                     .map(|traceparent: TraceParent| traceparent.trace_id().to_owned()),
                 steps,
@@ -188,7 +204,11 @@ async fn select_rollouts(
     Ok(rollouts.collect())
 }
 
-async fn select_steps(tx: &mut PgConnection, rollout: RolloutId) -> Result<Vec<Step>, StoreError> {
+async fn select_steps(
+    tx: &mut PgConnection,
+    rollout: RolloutId,
+    strategy: &Strategy,
+) -> Result<Vec<Step>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT h.name AS "host: HostName", s.wave AS "wave!: Count", s.host_group AS "group!: Count",
                   coalesce(s.canary, s.wave = 0) AS "canary!", s.cluster, s.state AS "state: StepState", s.since,
@@ -199,6 +219,7 @@ async fn select_steps(tx: &mut PgConnection, rollout: RolloutId) -> Result<Vec<S
                   CASE WHEN s.state = 'verifying' AND h.report->>'phase' = 'verifying'
                             AND h.report->>'attempt' = s.attempt::text
                        THEN h.report->>'message' END AS checks,
+                  extract(epoch FROM now() - s.since)::bigint AS "seconds!",
                   s.plan AS "plan: LenientJson<PlanReport>"
            FROM steps s JOIN hosts h ON h.id = s.host_id
            WHERE s.rollout_id = $1 ORDER BY s.wave, h.name"#,
@@ -220,6 +241,10 @@ async fn select_steps(tx: &mut PgConnection, rollout: RolloutId) -> Result<Vec<S
         prior: row.prior,
         reason: row.reason,
         hook: row.hook,
+        checks_seconds_left: row
+            .checks
+            .as_ref()
+            .and_then(|_| u32::try_from(i64::from(strategy.verify.timeout_seconds) - row.seconds).ok()),
         checks: row.checks,
         plan: row.plan.and_then(Option::from),
     });

@@ -50,8 +50,8 @@ impl Store {
             let mut left_out = load_left_out(&mut tx, environment, Some(lease.rollout)).await?;
             let check = gate::rollout(&mut tx, key, environment, &row.rollout).await?;
             // It reads the facts of every host, and says nothing before all of them are staged.
-            let stages = |step: &StepSnapshot| matches!(step.state, StepState::Waiting | StepState::Staging);
-            let preflight = if row.rollout.state == RolloutState::Staging && !steps.iter().any(stages) {
+            let fetches = |step: &StepSnapshot| step.state.is_fetching();
+            let preflight = if row.rollout.state == RolloutState::Staging && !steps.iter().any(fetches) {
                 preflight::of_rollout(&mut tx, lease.rollout, &row.rollout.strategy).await?
             } else {
                 Preflight::default()

@@ -336,11 +336,14 @@ async fn a_token_is_nobodys_unless_the_audit_log_gave_it(pool: PgPool) {
     );
 }
 
-/// It is made for every request of a person.
+/// Every request of a person needs it.
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
-async fn a_caller_is_found_and_proved_in_two_statements(options: PgPoolOptions, connect: PgConnectOptions) {
+async fn a_caller_is_found_in_one_statement_and_proved_by_two_more_after_each_event(
+    options: PgPoolOptions,
+    connect: PgConnectOptions,
+) {
     let pool = options.max_connections(1).connect_with(connect).await.unwrap();
-    let (fleet, _) = waiting(&pool).await;
+    let (fleet, rollout) = waiting(&pool).await;
     let hash = TokenHash::of("slw_0");
     let executed = async || -> i64 {
         let executed =
@@ -348,16 +351,77 @@ async fn a_caller_is_found_and_proved_in_two_statements(options: PgPoolOptions, 
                         WHERE statement NOT LIKE '%pg_prepared_statements%'";
         sqlx::query_scalar(executed).fetch_one(&pool).await.unwrap()
     };
-    let before = executed().await;
+    let statements = async || {
+        let before = executed().await;
+        let found = fleet.store.authenticate(&hash, &fleet.key).await.unwrap();
+        assert!(found.is_some());
+        executed().await - before
+    };
+    assert_eq!(statements().await, 3);
+    assert_eq!(statements().await, 1, "nothing happened");
+    approve(&fleet, rollout).await.unwrap();
+    assert_eq!(statements().await, 3, "something happened");
+    assert_eq!(statements().await, 1);
+    // A row that somebody changes is proved anew, whatever was proved of it before.
+    for swap in [
+        "UPDATE principals SET role = 'admin' WHERE name = 'ada'",
+        "UPDATE tokens SET expires_at = now() + interval '10 years' WHERE sha256 = sha256('slw_0')",
+        "UPDATE principals SET made_by = id WHERE name = 'ada'",
+    ] {
+        sql(
+            &pool,
+            "CREATE TABLE kept_tokens AS TABLE tokens; CREATE TABLE kept_principals AS TABLE principals",
+        )
+        .await;
+        assert!(sql(&pool, swap).await > 0, "{swap} changes nothing");
+        let found = fleet.store.authenticate(&hash, &fleet.key).await;
+        assert!(matches!(found, Err(StoreError::Tampered(_))), "{swap}: {found:?}");
+        sql(
+            &pool,
+            "UPDATE tokens t SET expires_at = k.expires_at FROM kept_tokens k WHERE t.id = k.id;
+             UPDATE principals p SET role = k.role, made_by = k.made_by FROM kept_principals k WHERE p.id = k.id;
+             DROP TABLE kept_tokens; DROP TABLE kept_principals",
+        )
+        .await;
+        assert_eq!(statements().await, 1, "it is what was proved: {swap}");
+    }
+}
+
+/// Somebody with the database but without the key adds a newest event, below which real ones are not seen.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn no_invented_event_keeps_a_revoked_token_proved(pool: PgPool) {
+    let (fleet, _) = waiting(&pool).await;
+    let by = EventAuthor::new(Actor::Console, &fleet.key);
+    let hash = TokenHash::of("slw_0");
+    let find = async || fleet.store.authenticate(&hash, &fleet.key).await;
+    assert!(find().await.unwrap().is_some());
+    let seen = "SELECT encode(hash, 'hex') FROM events ORDER BY number DESC LIMIT 1";
+    let remembered: String = sqlx::query_scalar(seen).fetch_one(&pool).await.unwrap();
+    let mut invented = Vec::new();
+    for (number, hash) in [
+        ("9000000000000000000", "ab".repeat(32)),
+        ("9000000000000000001", remembered),
+    ] {
+        let copied = format!(
+            "INSERT INTO events SELECT (jsonb_populate_record(e, jsonb_build_object('number', {number}, 'hash', '\\x{hash}'))).*
+             FROM events e ORDER BY number DESC LIMIT 1"
+        );
+        assert_eq!(sql(&pool, &copied).await, 1);
+        invented.push(number);
+        assert!(
+            find().await.unwrap().is_some(),
+            "the proof itself is as good as before"
+        );
+    }
+    let token = fleet.store.find_token(&hash).await.unwrap().unwrap();
+    fleet.store.revoke_token(token.id, &by).await.unwrap();
+    assert!(find().await.unwrap().is_none());
+    sql(&pool, "UPDATE tokens SET revoked_at = NULL").await;
+    let again = find().await;
     assert!(
-        fleet
-            .store
-            .authenticate(&hash, &fleet.key)
-            .await
-            .unwrap()
-            .is_some()
+        matches!(again, Err(StoreError::Tampered(_))),
+        "{invented:?}: {again:?}"
     );
-    assert_eq!(executed().await - before, 2);
 }
 
 /// Rows and events of the release before digests: what is known of them is checked, and they are counted.

@@ -1,7 +1,7 @@
 //! A live system that changes while no rollout asks for it is an event; so is whatever else begins or ends to drift.
 
 use slipway_domain::RolloutState;
-use slipway_domain::drift::{DriftKind, Override};
+use slipway_domain::drift::{DriftKind, ONCE, Override};
 use slipway_store::{StoreError, TokenHash};
 use slipway_testkit::{ScriptedAgent, closure};
 use slipway_wire::fleet::{AdoptHost, HostDrift};
@@ -24,7 +24,11 @@ async fn told(fleet: &Fleet) -> Vec<(String, String)> {
 /// One sync, as the api makes it.
 async fn sync(fleet: &Fleet, agent: &mut ScriptedAgent) {
     agent.sync(&fleet.store).await;
-    fleet.store.note_drift(Some(agent.id), &fleet.key).await.unwrap();
+    fleet
+        .store
+        .note_drift(Some(&[agent.id]), &fleet.key)
+        .await
+        .unwrap();
 }
 
 /// As if the hosts had been quiet for long.
@@ -34,6 +38,21 @@ async fn rest(pool: &PgPool) {
         "UPDATE hosts SET drift_noted_at = NULL, live_noted_at = NULL",
     )
     .await;
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn the_news_of_more_hosts_than_one_transaction_writes_are_all_noted(pool: PgPool) {
+    let fleet = Fleet::of(501).seed(&store(&pool)).await;
+    sql(
+        &pool,
+        "UPDATE hosts SET live = '/nix/store/11111111111111111111111111111111-by-hand', observed_at = now()",
+    )
+    .await;
+    let hosts: Vec<_> = agents(&fleet).iter().map(|agent| agent.id).collect();
+    fleet.store.note_drift(Some(&hosts), &fleet.key).await.unwrap();
+    let left = "SELECT count(*) FROM hosts WHERE baseline IS NULL OR audited_live IS DISTINCT FROM live";
+    let left: i64 = sqlx::query_scalar(left).fetch_one(&pool).await.unwrap();
+    assert_eq!(left, 0);
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
@@ -136,10 +155,10 @@ async fn noted(fleet: &Fleet, kind: &str) -> Vec<(String, String, String)> {
 }
 
 fn drop_in(content: &str) -> Override {
-    Override {
-        expected: "/nix/store/00000000000000000000000000000000-s/etc/systemd/system/web.service".to_owned(),
-        found: format!("/run/systemd/system.control/web.service.d/50-x.conf (sha256:{content})"),
-    }
+    Override::unit(
+        "/nix/store/00000000000000000000000000000000-s/etc/systemd/system/web.service".to_owned(),
+        format!("/run/systemd/system.control/web.service.d/50-x.conf (sha256:{content})"),
+    )
 }
 
 fn adopt(drift: &HostDrift) -> AdoptHost {
@@ -270,6 +289,9 @@ async fn a_host_that_was_away_is_behind_until_it_is_rolled_or_accepted(pool: PgP
         .unwrap()
         .value;
     assert_eq!(host.drift, None);
+    let accepted = host.accepted.unwrap();
+    let release = host.step.and_then(|step| step.release).unwrap();
+    assert_eq!(accepted.release, Some(release.id));
     assert_eq!(
         drift(&fleet, &pool).await,
         None,

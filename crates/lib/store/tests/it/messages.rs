@@ -429,3 +429,46 @@ async fn a_message_of_a_newer_program_stops_nobody(pool: PgPool) {
     let ids: BTreeSet<_> = taken.iter().map(|one| one.id).collect();
     assert_eq!(ids.len(), 2);
 }
+
+/// A program of before an upgrade that was taken back reads no newer message. It tells nobody else to wait for ever.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn what_a_newer_program_wrote_holds_its_rollout_up_for_minutes_only(pool: PgPool) {
+    let store = store(&pool);
+    make(&store, slack("ops")).await;
+    let fleet = Fleet::of(1).approval_required().seed(&store).await;
+    let rollout = fleet.rollout(1).await;
+    let abort = slipway_domain::snapshot::CommandKind::Abort;
+    store
+        .request_command(NewCommand::new(rollout, abort, fleet.author.id), &fleet.key)
+        .await
+        .unwrap();
+    let lease = crate::support::claim(&store, "w").await;
+    crate::support::settle(&store, &lease).await.unwrap();
+    queue(&store).await;
+    let newer = "UPDATE deliveries SET message = jsonb_set(message, '{type}', '\"rollout.levitated\"')
+                 WHERE message ->> 'type' = 'rollout.approval_wanted'";
+    sql(&pool, newer).await;
+    for tries in 1..=3 {
+        let waits = deliveries(&store, "ops").await.remove(0);
+        assert_eq!(
+            waits.waits_for_words().as_deref(),
+            Some("waits for a message that a newer program wrote"),
+            "{waits:?}"
+        );
+        let taken = take(&store).await;
+        assert_eq!(taken.len(), 1, "try {tries}: {taken:?}");
+        assert!(taken[0].message.is_none());
+        let unreadable = Sent::Failed {
+            error: slipway_store::messages::UNREADABLE.to_owned(),
+            after_seconds: 0,
+        };
+        finish(&store, &taken[0], unreadable).await;
+    }
+    assert_eq!(deliveries(&store, "ops").await.remove(0).waits_for, None);
+    let taken = take(&store).await;
+    let read: Vec<_> = taken.iter().filter_map(|one| one.message.as_ref()).collect();
+    assert_eq!(read.len(), 1, "the next one goes ahead: {taken:?}");
+    assert_eq!(read[0].kind, MessageKind::RolloutAborted);
+    // The one that nobody can read is still tried, for a program that can.
+    assert_eq!(taken.len(), 2, "{taken:?}");
+}

@@ -1,6 +1,6 @@
 //! Accepting what runs on a host as what is expected of it.
 
-use slipway_domain::drift::{self, Drift, DriftKind};
+use slipway_domain::drift::{self, Drift, DriftKind, ONCE};
 use slipway_domain::{HostId, HostName, StorePath};
 use slipway_wire::fleet::{AdoptHost, Host};
 use sqlx::PgConnection;
@@ -38,13 +38,21 @@ impl Store {
             if drift::digest(&drifts) != request.drift {
                 return Err(StoreError::DriftMoved { host: name.clone() });
             }
-            if drifts.iter().any(|drift| drift.kind != DriftKind::Unit) {
+            let by_hand = [DriftKind::Unit, DriftKind::Boot];
+            if drifts.iter().any(|drift| !by_hand.contains(&drift.kind)) {
                 let facts = &known.facts;
                 for path in [Some(&facts.live), facts.boot_default.as_ref()]
                     .into_iter()
                     .flatten()
                 {
                     require_released(tx, name, &known, path).await?;
+                }
+            }
+            for drift in drifts.iter().filter(|drift| drift.kind == DriftKind::Boot) {
+                // What is no system, such as a memory test, is in no release.
+                let system = drift.found.strip_suffix(ONCE).unwrap_or(&drift.found);
+                if let Ok(path) = system.parse() {
+                    require_released(tx, name, &known, &path).await?;
                 }
             }
             // Not when the transaction began: a step may have been committed while this waited for the host.
@@ -67,9 +75,9 @@ impl Store {
             let baseline = expected::read(tx, Some(&[id.as_uuid()])).await?.pop();
             let baseline = baseline.ok_or_else(|| StoreError::not_found("host", name))?;
             let events = [adopted.deciding(&baseline.digest), ended];
-            let host = host_within(tx, name).await?;
             append(tx, by.key, &events).await?;
-            Ok(host)
+            // After the events, which say who accepted what, and before the commit: what was done is answered.
+            host_within(tx, name).await
         })
         .await
     }

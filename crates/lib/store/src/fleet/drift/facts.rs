@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use slipway_domain::drift::{self, Drift, DriftFacts, Override, Wanted};
 use slipway_domain::{EnvironmentId, HostId, ReleaseId, StepState, StorePath, Timestamp};
 use sqlx::PgConnection;
+use tracing::warn;
 use uuid::Uuid;
 
-use crate::StoreError;
 use crate::fleet::rest::Rest;
 use crate::row::LenientJson;
+use crate::{StoreError, row};
 
 /// A host that no attempt is under way on.
 #[derive(Debug)]
@@ -46,23 +47,25 @@ impl Known {
     }
 }
 
-/// Those of these hosts, or of all, that no attempt is under way on and of which something was seen.
+/// Those of these hosts, or of all, that no attempt is under way on and of which something was seen. A row that cannot be read
+/// is left out, and keeps no other from being looked at.
 pub(super) async fn read_facts(
     connection: &mut PgConnection,
     only: Option<&[Uuid]>,
 ) -> Result<Vec<Known>, StoreError> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        Row,
         r#"SELECT h.id AS "id: HostId", h.name, h.environment_id AS "environment: EnvironmentId",
-                  h.live AS "live!: StorePath", h.boot_default AS "boot_default: StorePath",
-                  h.overrides AS "overrides!: LenientJson<Vec<Override>>", h.baseline AS "baseline: StorePath",
-                  h.baseline_boot_default AS "baseline_boot_default: StorePath",
+                  h.live AS "live!", h.boot_default,
+                  h.overrides AS "overrides!: LenientJson<Vec<Override>>", h.baseline,
+                  h.baseline_boot_default,
                   h.accepted_overrides AS "accepted!: LenientJson<Vec<Override>>", h.accepted_release,
                   h.drift AS "drift!: LenientJson<Vec<Drift>>",
                   coalesce(h.drift_told, h.drift) AS "told!: LenientJson<Vec<Drift>>",
-                  h.drift_noted_at, h.drift_rest_seconds, c.closure AS "committed?: StorePath",
+                  h.drift_noted_at, h.drift_rest_seconds, c.closure AS "committed?",
                   r.release_id AS "release_id?", now() AS "now!",
                   (SELECT closure FROM release_closures k
-                   WHERE k.release_id = r.release_id AND k.host_id = h.id) AS "wanted?: StorePath",
+                   WHERE k.release_id = r.release_id AND k.host_id = h.id) AS "wanted?",
                   EXISTS (SELECT FROM steps t JOIN rollouts o ON o.id = t.rollout_id
                           WHERE t.host_id = h.id AND o.environment_id = h.environment_id AND o.finished_at IS NULL
                             AND (t.state = 'committed'
@@ -90,52 +93,86 @@ pub(super) async fn read_facts(
     )
     .fetch_all(connection)
     .await?;
-    let known = rows.into_iter().map(|row| {
-        let committed = row.committed.is_some();
-        let first = !committed && row.baseline.is_none();
-        let (expected_live, expected_boot_default) = match row.committed {
-            Some(closure) => (closure.clone(), Some(closure)),
-            None => match row.baseline {
-                Some(baseline) => (baseline, row.baseline_boot_default),
-                None => (row.live.clone(), row.boot_default.clone()),
-            },
+    let known = rows.into_iter().filter_map(|row| {
+        let (id, name) = (row.id, row.name.clone());
+        let read = row.read();
+        read.inspect_err(|error| warn!(%id, host = %name, %error, "it is not known whether the host drifts"))
+            .ok()
+    });
+    Ok(known.collect())
+}
+
+struct Row {
+    id: HostId,
+    name: String,
+    environment: EnvironmentId,
+    live: String,
+    boot_default: Option<String>,
+    overrides: LenientJson<Vec<Override>>,
+    baseline: Option<String>,
+    baseline_boot_default: Option<String>,
+    accepted: LenientJson<Vec<Override>>,
+    accepted_release: Option<Uuid>,
+    drift: LenientJson<Vec<Drift>>,
+    told: LenientJson<Vec<Drift>>,
+    drift_noted_at: Option<Timestamp>,
+    drift_rest_seconds: Option<i32>,
+    committed: Option<String>,
+    release_id: Option<Uuid>,
+    now: Timestamp,
+    wanted: Option<String>,
+    changing: bool,
+}
+
+impl Row {
+    fn read(self) -> Result<Known, StoreError> {
+        let path = |text: Option<&str>| row::parse_opt("store path", text);
+        let live: StorePath = row::parse("store path", &self.live)?;
+        let boot_default = path(self.boot_default.as_deref())?;
+        let committed: Option<StorePath> = path(self.committed.as_deref())?;
+        let baseline = path(self.baseline.as_deref())?;
+        let is_committed = committed.is_some();
+        let first = !is_committed && baseline.is_none();
+        let (expected_live, expected_boot_default) = match (committed, baseline) {
+            (Some(closure), _) => (closure.clone(), Some(closure)),
+            (None, Some(baseline)) => (baseline, path(self.baseline_boot_default.as_deref())?),
+            (None, None) => (live.clone(), boot_default.clone()),
         };
         // A rollout that waits for people or for a time may do so for weeks, and hides nothing meanwhile. A host that it has
         // brought to its release is not behind the one before.
-        let wanted = match row.wanted {
-            _ if row.changing => Wanted::Changing,
-            Some(_) if row.accepted_release.is_some() && row.accepted_release == row.release_id => {
+        let wanted = match path(self.wanted.as_deref())? {
+            _ if self.changing => Wanted::Changing,
+            Some(_) if self.accepted_release.is_some() && self.accepted_release == self.release_id => {
                 Wanted::Nothing
             }
             Some(wanted) => Wanted::Closure(wanted),
             None => Wanted::Nothing,
         };
-        let accepted: Option<Vec<Override>> = row.accepted.into();
-        let overrides: Option<Vec<Override>> = row.overrides.into();
-        Known {
-            id: row.id,
-            name: row.name,
-            environment: row.environment,
-            before: row.drift.into(),
-            told: Option::from(row.told).unwrap_or_default(),
+        let accepted: Option<Vec<Override>> = self.accepted.into();
+        let overrides: Option<Vec<Override>> = self.overrides.into();
+        Ok(Known {
+            id: self.id,
+            name: self.name,
+            environment: self.environment,
+            before: self.drift.into(),
+            told: Option::from(self.told).unwrap_or_default(),
             rest: Rest {
-                noted_at: row.drift_noted_at,
-                seconds: row.drift_rest_seconds,
+                noted_at: self.drift_noted_at,
+                seconds: self.drift_rest_seconds,
             },
             facts: DriftFacts {
-                live: row.live,
-                boot_default: row.boot_default,
+                live,
+                boot_default,
                 overrides: overrides.unwrap_or_default(),
                 expected_live,
                 expected_boot_default,
                 accepted: accepted.map(BTreeSet::from_iter).unwrap_or_default(),
                 wanted,
             },
-            committed,
+            committed: is_committed,
             first,
-            release: row.release_id.map(ReleaseId::from_uuid),
-            now: row.now,
-        }
-    });
-    Ok(known.collect())
+            release: self.release_id.map(ReleaseId::from_uuid),
+            now: self.now,
+        })
+    }
 }

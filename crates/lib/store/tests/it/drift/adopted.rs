@@ -54,11 +54,83 @@ async fn what_is_accepted_was_seen_can_be_had_again_and_is_in_the_log(pool: PgPo
         .unwrap_err();
     assert!(matches!(error, StoreError::NoDrift { .. }), "{error}");
 
+    let host = fleet.store.get_host_by_name(&name).await.unwrap().value;
+    let accepted = host.accepted.unwrap();
+    assert_eq!(
+        (accepted.by_words(), accepted.reason.as_str()),
+        ("ada", "an emergency fix")
+    );
+    assert_eq!(accepted.live, closure(name.as_str(), 7));
+    assert_eq!(accepted.boot_default.as_ref(), Some(&accepted.live));
+
     // Another content of the same file, and the release that ran before, are drift again.
     agents[0].overrides = Some(vec![drop_in("2")]);
     agents[0].live = Some(closure(name.as_str(), 1));
     sync(&fleet, &mut agents[0]).await;
     assert_eq!(kinds(&fleet, &pool).await, [DriftKind::Live, DriftKind::Unit]);
+    // Until a rollout commits, that is what was accepted.
+    let accepted = async || {
+        let host = fleet.store.get_host_by_name(&name).await.unwrap().value;
+        host.accepted
+    };
+    assert!(accepted().await.is_some());
+    fleet.rollout(1).await;
+    drive(&fleet, &mut agents, &claim(&fleet.store, "w").await).await;
+    assert_eq!(accepted().await, None);
+    assert_eq!(fleet.store.verify_chain(&fleet.key).await.unwrap().problem, None);
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn what_the_boot_loader_boots_is_told_with_both_paths_until_it_is_accepted_or_put_right(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let mut agents = agents(&fleet);
+    let (name, by) = (agents[0].name.clone(), ada(&fleet.key));
+    fleet.rollout(1).await;
+    drive(&fleet, &mut agents, &claim(&fleet.store, "w").await).await;
+    let path = |version| closure(name.as_str(), version).to_string();
+    let boots = |found: String| Some(vec![Override::boot(path(1), found)]);
+
+    agents[0].overrides = boots(path(7));
+    sync(&fleet, &mut agents[0]).await;
+    let seen = drift(&fleet, &pool).await.unwrap();
+    let [item] = seen.items.clone().try_into().unwrap();
+    assert_eq!(
+        (item.kind, item.expected, item.found),
+        (DriftKind::Boot, path(1), path(7))
+    );
+    assert_eq!(noted(&fleet, "host.drifted").await[0].1, path(7));
+    // No release has that system.
+    let refused = fleet.store.adopt_host(&name, &adopt(&seen), &by).await;
+    assert!(
+        matches!(refused, Err(StoreError::NotReleased { .. })),
+        "{refused:?}"
+    );
+    fleet.release(7).await;
+    fleet.store.adopt_host(&name, &adopt(&seen), &by).await.unwrap();
+    assert_eq!(kinds(&fleet, &pool).await, []);
+
+    // What is booted once must be in a release too.
+    agents[0].overrides = boots(format!("{}{ONCE}", path(9)));
+    sync(&fleet, &mut agents[0]).await;
+    let once = drift(&fleet, &pool).await.unwrap();
+    let refused = fleet.store.adopt_host(&name, &adopt(&once), &by).await;
+    assert!(
+        matches!(refused, Err(StoreError::NotReleased { .. })),
+        "{refused:?}"
+    );
+
+    // What was accepted is that one alone, and something that is no system is accepted by a word.
+    agents[0].overrides = boots("the boot entry memtest.conf, once".to_owned());
+    sync(&fleet, &mut agents[0]).await;
+    let seen = drift(&fleet, &pool).await.unwrap();
+    assert_eq!(seen.items[0].kind, DriftKind::Boot);
+    fleet.store.adopt_host(&name, &adopt(&seen), &by).await.unwrap();
+    agents[0].overrides = boots(path(8));
+    sync(&fleet, &mut agents[0]).await;
+    assert_eq!(kinds(&fleet, &pool).await, [DriftKind::Boot]);
+    agents[0].overrides = Some(Vec::new());
+    sync(&fleet, &mut agents[0]).await;
+    assert_eq!(kinds(&fleet, &pool).await, []);
     assert_eq!(fleet.store.verify_chain(&fleet.key).await.unwrap().problem, None);
 }
 
