@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use slipway_store::messages::{Lasting, Sent, Taken};
+use slipway_store::messages::{Lasting, Sent, Taken, UNREADABLE};
 use slipway_store::{AuditKey, Store, StoreError};
 use slipway_telemetry::error_chain;
 use tokio::task::JoinSet;
@@ -153,9 +153,7 @@ async fn deliver(messenger: &Messenger, taken: &Taken) -> Sent {
     let sent = match (&taken.access, &taken.message) {
         (Ok(access), Some(message)) => messenger.send(taken.id, access, message).await,
         (Err(problem), _) => Err(failure(problem)),
-        (_, None) => Err(failure(
-            "a newer program wrote the message, and this one cannot read it",
-        )),
+        (_, None) => Err(failure(UNREADABLE)),
     };
     let (outcome, sent) = match sent {
         Ok(()) => ("delivered", Sent::Delivered),

@@ -11,6 +11,8 @@ pub const MAX_DOCUMENT_BYTES: usize = 8 * 1024 * 1024;
 pub const MAX_DEPTH: usize = 64;
 /// The most components or vulnerabilities of a document.
 pub const MAX_ENTRIES: usize = 20_000;
+/// The most words that entries are searched for.
+pub const MAX_WORDS: usize = 10;
 /// So many versions of each kind are kept besides the first: the newest.
 pub const KEPT_VERSIONS: u32 = 20;
 
@@ -81,7 +83,7 @@ pub struct AttachedDocument {
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 pub struct EntriesQuery {
-    /// Words; each must be part of the entry.
+    /// At most 10 words; each must be part of the entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// Passes over so many.

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use slipway_domain::agent::AttemptReport;
 use slipway_domain::digest::Digest;
 use slipway_domain::drift::{self, Drift};
+use slipway_domain::event::Actor;
 use slipway_domain::strategy::strict;
 use slipway_domain::{
-    AttemptId, EnvironmentName, Freeze, Hold, HostName, RolloutId, Standing, StepState, StorePath, Strategy,
-    Window,
+    AttemptId, EnvironmentName, Freeze, Hold, HostName, ReleaseId, RolloutId, Standing, StepState, StorePath,
+    Strategy, Window,
 };
 
 use crate::access::TokenCreated;
@@ -218,6 +219,9 @@ pub struct Host {
     /// rollout did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseLabel>,
+    /// What somebody accepted as expected of it, until a rollout commits on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Accepted>,
 }
 
 impl Host {
@@ -303,6 +307,37 @@ impl HostDrift {
     pub fn named(&self, path: &str) -> String {
         self.release_of(path)
             .map_or_else(|| path.to_owned(), ToString::to_string)
+    }
+}
+
+/// What somebody accepted as expected of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Accepted {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who.
+    pub by: Actor,
+    /// Why.
+    pub reason: String,
+    /// What ran.
+    pub live: StorePath,
+    /// What the profile named, where that was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_default: Option<StorePath>,
+    /// The release that the host may be behind. A later one it may not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseId>,
+}
+
+impl Accepted {
+    /// Who, for people.
+    #[must_use]
+    pub fn by_words(&self) -> &str {
+        match &self.by {
+            Actor::Principal(name) => name.as_str(),
+            by => by.kind(),
+        }
     }
 }
 

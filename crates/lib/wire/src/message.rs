@@ -263,7 +263,10 @@ impl Delivery {
             (None, Some(environment)) => format!(" of {environment}"),
             (None, None) => String::new(),
         };
-        Some(format!("waits for {}{of}", earlier.kind))
+        Some(match earlier.kind {
+            Some(kind) => format!("waits for {kind}{of}"),
+            None => "waits for a message that a newer program wrote".to_owned(),
+        })
     }
 }
 
@@ -273,8 +276,9 @@ impl Delivery {
 pub struct EarlierDelivery {
     /// Its id.
     pub id: DeliveryId,
-    /// What its message is about.
-    pub kind: MessageKind,
+    /// What its message is about; left out where a newer program wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<MessageKind>,
     /// The number of its rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout_number: Option<u64>,

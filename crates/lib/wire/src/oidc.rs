@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::TokenSecret;
 
-/// How long somebody may take at the provider.
-pub const ATTEMPT_SECONDS: u32 = 600;
+/// Whole minutes that somebody may take at the provider.
+pub const ATTEMPT_MINUTES: u32 = 10;
+/// The same in seconds.
+pub const ATTEMPT_SECONDS: u32 = ATTEMPT_MINUTES * 60;
 
 /// `GET /login/oidc`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -108,6 +108,9 @@ impl UnplannedHost {
     /// Whether its closure is still to be fetched.
     #[must_use]
     pub const fn is_fetching(&self) -> bool {
-        matches!(self.state, None | Some(StepState::Waiting | StepState::Staging))
+        match self.state {
+            None => true,
+            Some(state) => state.is_fetching(),
+        }
     }
 }

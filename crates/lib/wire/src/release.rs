@@ -289,4 +289,35 @@ pub struct ManifestSummary {
     pub expires: DateTime<Utc>,
     /// The SHA-256 of the manifest's bytes.
     pub digest: Digest,
+    /// Its signatures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signatures: Vec<SignatureSummary>,
+}
+
+/// A signature of a manifest. Each host finds out by its own keys whether it counts there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SignatureSummary {
+    /// The key as its tool names it: `SHA256:…` of `ssh-keygen -l`, or the id of minisign.
+    pub key: String,
+    /// `ssh-ed25519` or `minisign`.
+    pub algorithm: String,
+    /// Whether this key made it for these bytes. Left out where the signature does not bring the key along, as minisign's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fits: Option<bool>,
+    /// Hosts of the environment that trust the key, by what their agents said last.
+    pub trusted_by: u32,
+}
+
+impl SignatureSummary {
+    /// What is known of it, for people.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match (self.fits, self.trusted_by) {
+            (Some(false), _) => "does not fit the manifest".to_owned(),
+            (_, 0) => "unknown key: no host has said that it trusts it".to_owned(),
+            (_, 1) => "trusted by 1 host".to_owned(),
+            (_, hosts) => format!("trusted by {hosts} hosts"),
+        }
+    }
 }

@@ -217,6 +217,9 @@ pub struct Rollout {
     pub overridden: Option<FreezeOverride>,
     /// Commands that no worker has carried out yet.
     pub pending_commands: Vec<CommandKind>,
+    /// The last command that was carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_command: Option<DoneCommand>,
     /// The trace of all its work, as 32 hex digits; left out for rollouts of release 0.1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
@@ -232,6 +235,35 @@ pub struct FreezeOverride {
     pub by: PrincipalName,
     /// Why.
     pub reason: String,
+}
+
+/// A command that was carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DoneCommand {
+    /// What.
+    pub command: CommandKind,
+    /// Who asked for it.
+    pub by: PrincipalName,
+    /// When it was carried out.
+    pub at: DateTime<Utc>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl DoneCommand {
+    /// Whether a rollout is in this state because of it.
+    #[must_use]
+    pub const fn led_to(&self, state: RolloutState) -> bool {
+        use RolloutState as S;
+        match self.command {
+            CommandKind::Pause => matches!(state, S::Paused),
+            CommandKind::Revert => matches!(state, S::Reverting | S::Reverted),
+            CommandKind::Abort => matches!(state, S::Reverting | S::Aborted),
+            CommandKind::Approve | CommandKind::Resume | CommandKind::OverrideFreeze => false,
+        }
+    }
 }
 
 /// One host's part of a rollout.
@@ -274,6 +306,9 @@ pub struct Step {
     /// What its host says while its checks have not passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checks: Option<String>,
+    /// While they have not passed: for how many seconds more they may fail, by the clock of the control plane.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks_seconds_left: Option<u32>,
 }
 
 impl Step {
@@ -281,5 +316,15 @@ impl Step {
     #[must_use]
     pub fn why(&self) -> Option<&str> {
         self.reason.as_deref().or(self.checks.as_deref())
+    }
+
+    /// The same; while checks fail, with the time that they have left.
+    #[must_use]
+    pub fn why_with_time(&self) -> Option<String> {
+        let why = self.why()?;
+        Some(match self.checks_seconds_left.filter(|_| self.reason.is_none()) {
+            Some(seconds) => format!("{seconds} s left: {why}"),
+            None => why.to_owned(),
+        })
     }
 }
