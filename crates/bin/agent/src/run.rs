@@ -162,12 +162,9 @@ fn observe(name: &HostName, machine: &Machine, view: &ExecutorView) -> Observati
         host: name.clone(),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         clock: SystemClock.wall(),
-        boot_id: observed.boot_id,
+        boot_id: observed.boot_id.clone(),
         counter: boot_id::counter(),
-        overrides: observed
-            .live
-            .as_ref()
-            .map(|live| machine.overrides(live, view.unsettled)),
+        overrides: machine.overrides(&observed, view.unsettled),
         live: observed.live,
         boot_default: observed.boot_default,
         report: view.report.clone(),

@@ -3,7 +3,6 @@
 //! Whoever may register a release wrote the document. So it is bounded in size, in depth and in how much it names before
 //! it is read, and what it says is text.
 
-mod cvss;
 mod cyclone;
 mod scanners;
 mod spdx;
@@ -12,45 +11,55 @@ mod tests;
 mod value;
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 use slipway_domain::{AttachmentKind, Severity};
+use slipway_store::{Document, NewAttachment};
 use slipway_wire::attachment::{
     Component, MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_ENTRIES, SeverityCount, Vulnerability,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
 
+use crate::room::Room;
+use crate::routes::number_of;
+
+use scanners::VulnixPackage;
 use value::present;
 
 /// Objects of a document. Each takes some memory while it is read; documents of the greatest length have fewer.
 const MAX_OBJECTS: usize = 400_000;
 
-/// The most documents that this process reads at once. One takes up to 100 MB of memory while it is read.
-const MOST_READS: usize = 2;
+/// The most documents that this process holds at once while they are received, kept or sent.
+pub const MOST_HELD: usize = 4;
+/// The most documents that this process reads at once.
+pub const MOST_READ: usize = 2;
 /// How long a request waits for its turn before it is asked to come again.
 const WAIT_FOR_ROOM: Duration = Duration::from_secs(5);
 
-/// Room for documents that are read at once.
+/// Room for documents. Each takes some megabytes, and more while it is read.
 #[derive(Debug)]
-pub(crate) struct ReadRoom(Arc<Semaphore>);
+pub(crate) struct Documents {
+    /// For those that are received, kept or sent.
+    pub(crate) held: Room,
+    /// For those that are read. Whoever reads one keeps the place to the end, also for a client that has gone.
+    pub(crate) read: Room,
+}
 
-impl Default for ReadRoom {
+impl Default for Documents {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MOST_READS)))
+        Self {
+            held: Room::new(MOST_HELD, WAIT_FOR_ROOM),
+            read: Room::new(MOST_READ, WAIT_FOR_ROOM),
+        }
     }
 }
 
-impl ReadRoom {
-    /// Room to read a document, if there is some in time. Whoever reads it keeps the room to the end, also for a client
-    /// that has gone.
-    pub(crate) async fn room(&self) -> Option<OwnedSemaphorePermit> {
-        let room = Arc::clone(&self.0).acquire_owned();
-        timeout(WAIT_FOR_ROOM, room).await.ok()?.ok()
-    }
-}
+/// What to attach as a bill of materials.
+const SBOMS: &str =
+    "give CycloneDX as JSON, whose `bomFormat` is `CycloneDX`, or SPDX 2 as JSON, which has `spdxVersion`";
+/// What to attach as a report.
+const REPORTS: &str = "give what a scanner writes: CycloneDX as JSON with `vulnerabilities`, `grype -o json`, `trivy -f json`, \
+                       `vulnix --json` or `cargo audit --json`";
 
 /// Why a document cannot be attached.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,123 +78,143 @@ pub(crate) enum Unreadable {
     NotRead(String),
     #[error("{0}")]
     Format(&'static str),
+    #[error("it is no bill of materials; {SBOMS}")]
+    NoSbom,
+    #[error("it is no report of vulnerabilities; {REPORTS}")]
+    NoReport,
+    #[error(
+        "it is a list, but its entries are not those of `vulnix --json`, which have a `name` and a list `affected_by` ({0}); {REPORTS}"
+    )]
+    NoVulnix(String),
 }
 
-/// What a document says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Read {
-    /// Its format and version.
-    pub(crate) format: String,
-    pub(crate) entries: Entries,
+impl From<serde_json::Error> for Unreadable {
+    fn from(error: serde_json::Error) -> Self {
+        Self::NotRead(error.to_string())
+    }
 }
 
-/// Its entries in the order in which they are shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Entries {
-    Components(Vec<Component>),
-    Vulnerabilities(Vec<Vulnerability>),
+/// The format of a document, for people, and its entries.
+type Found<T> = Result<(String, Vec<T>), Unreadable>;
+
+/// What documents of one kind name, ordered as it is shown.
+pub(crate) trait Entry: Ord + Send + 'static {
+    /// The kind.
+    const KIND: AttachmentKind;
+
+    /// Reads a document of this format.
+    fn of(format: Option<Format>, text: &str) -> Found<Self>
+    where
+        Self: Sized;
+
+    /// What is searched for words.
+    fn parts(&self) -> impl Iterator<Item = &str>;
 }
 
-impl Entries {
-    pub(crate) const fn len(&self) -> usize {
-        match self {
-            Self::Components(all) => all.len(),
-            Self::Vulnerabilities(all) => all.len(),
+impl Entry for Component {
+    const KIND: AttachmentKind = AttachmentKind::Sbom;
+
+    fn of(format: Option<Format>, text: &str) -> Found<Self> {
+        match format {
+            Some(Format::Cyclone) => cyclone::components(serde_json::from_str(text)?),
+            Some(Format::Spdx) => spdx::components(serde_json::from_str(text)?),
+            Some(Format::List) if serde_json::from_str::<Vec<VulnixPackage>>(text).is_err() => {
+                Err(Unreadable::NoSbom)
+            }
+            Some(_) => Err(Unreadable::Format(
+                "it is a report of vulnerabilities; attach it as one (`vulnerabilities`)",
+            )),
+            None => Err(Unreadable::NoSbom),
         }
     }
 
-    /// How many vulnerabilities are how bad, the worst first, without those that are dismissed; and how many those are.
-    pub(crate) fn severities(&self) -> (Vec<SeverityCount>, u32) {
-        let Self::Vulnerabilities(all) = self else {
-            return (Vec::new(), 0);
-        };
-        let count = |fits: &dyn Fn(&Vulnerability) -> bool| {
-            u32::try_from(all.iter().filter(|one| fits(one)).count()).unwrap_or(u32::MAX)
-        };
-        let counts = Severity::ALL.iter().map(|severity| SeverityCount {
-            severity: *severity,
-            vulnerabilities: count(&|one| !one.dismissed && one.severity == *severity),
-        });
-        (counts.collect(), count(&|one| one.dismissed))
+    fn parts(&self) -> impl Iterator<Item = &str> {
+        let parts = [Some(&self.name), self.version.as_ref(), self.purl.as_ref()];
+        parts.into_iter().flatten().map(String::as_str)
+    }
+}
+
+impl Entry for Vulnerability {
+    const KIND: AttachmentKind = AttachmentKind::Vulnerabilities;
+
+    fn of(format: Option<Format>, text: &str) -> Found<Self> {
+        match format {
+            Some(Format::Cyclone) => cyclone::vulnerabilities(serde_json::from_str(text)?),
+            Some(Format::Grype) => scanners::of_grype(&serde_json::from_str(text)?),
+            Some(Format::Trivy) => scanners::of_trivy(&serde_json::from_str(text)?),
+            Some(Format::List) => match serde_json::from_str::<Vec<_>>(text) {
+                Err(error) if error.is_data() => Err(Unreadable::NoVulnix(error.to_string())),
+                read => scanners::of_vulnix(&read?),
+            },
+            Some(Format::CargoAudit) => scanners::of_cargo_audit(&serde_json::from_str(text)?),
+            Some(Format::Spdx) | None => Err(Unreadable::NoReport),
+        }
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &str> {
+        let parts = [Some(&self.id), self.component.as_ref(), self.state.as_ref()];
+        let parts = parts.into_iter().flatten().map(String::as_str);
+        parts.chain([self.severity.as_str()])
     }
 }
 
 /// The formats.
 #[derive(Debug, Clone, Copy)]
-enum Format {
+pub(crate) enum Format {
     Cyclone,
     Spdx,
     Grype,
     Trivy,
-    Vulnix,
     CargoAudit,
+    /// Only vulnix writes one.
+    List,
 }
 
-/// Reads a document of this kind.
-pub(crate) fn read(kind: AttachmentKind, text: &str) -> Result<Read, Unreadable> {
+/// What is to be kept of a document.
+pub(crate) fn attached(kind: AttachmentKind, text: String) -> Result<NewAttachment, Unreadable> {
+    let (format, entries, severities, dismissed) = match kind {
+        AttachmentKind::Sbom => {
+            let (format, all) = read::<Component>(&text)?;
+            (format, all.len(), Vec::new(), 0)
+        }
+        AttachmentKind::Vulnerabilities => {
+            let (format, all) = read(&text)?;
+            let (severities, dismissed) = severities(&all);
+            (format, all.len(), severities, dismissed)
+        }
+    };
+    Ok(NewAttachment {
+        kind,
+        format,
+        entries: number_of(entries),
+        severities,
+        dismissed,
+        document: Document::new(text),
+    })
+}
+
+/// How many vulnerabilities are how bad, the worst first, without those that are dismissed; and how many those are.
+fn severities(all: &[Vulnerability]) -> (Vec<SeverityCount>, u32) {
+    let count = |fits: &dyn Fn(&Vulnerability) -> bool| number_of(all.iter().filter(|one| fits(one)).count());
+    let counts = Severity::ALL.iter().map(|severity| SeverityCount {
+        severity: *severity,
+        vulnerabilities: count(&|one| !one.dismissed && one.severity == *severity),
+    });
+    (counts.collect(), count(&|one| one.dismissed))
+}
+
+/// Reads a document.
+pub(crate) fn read<T: Entry>(text: &str) -> Found<T> {
     if text.len() > MAX_DOCUMENT_BYTES {
         return Err(Unreadable::TooLong(text.len()));
     }
     // Some programs write this mark at the beginning of a file.
     let text = text.trim_start_matches('\u{feff}');
     measure(text)?;
-    let format = format_of(text)?;
-    match kind {
-        AttachmentKind::Sbom => sbom(format, text),
-        AttachmentKind::Vulnerabilities => report(format, text),
-    }
-}
-
-fn sbom(format: Option<Format>, text: &str) -> Result<Read, Unreadable> {
-    let (format, all) = match format {
-        Some(Format::Cyclone) => cyclone::components(json(text)?)?,
-        Some(Format::Spdx) => spdx::components(json(text)?)?,
-        Some(_) => {
-            return Err(Unreadable::Format(
-                "it is a report of vulnerabilities; attach it as one (`vulnerabilities`)",
-            ));
-        }
-        None => {
-            return Err(Unreadable::Format(
-                "it is no bill of materials; give CycloneDX as JSON, whose `bomFormat` is `CycloneDX`, or SPDX 2 as JSON, \
-                 which has `spdxVersion`",
-            ));
-        }
-    };
-    Ok(Read {
-        format,
-        entries: Entries::Components(in_order(all)),
-    })
-}
-
-fn report(format: Option<Format>, text: &str) -> Result<Read, Unreadable> {
-    let (format, all) = match format {
-        Some(Format::Cyclone) => cyclone::vulnerabilities(json(text)?)?,
-        Some(Format::Grype) => scanners::of_grype(&json(text)?)?,
-        Some(Format::Trivy) => scanners::of_trivy(&json(text)?)?,
-        Some(Format::Vulnix) => scanners::of_vulnix(&json::<Vec<_>>(text)?)?,
-        Some(Format::CargoAudit) => scanners::of_cargo_audit(&json(text)?)?,
-        Some(Format::Spdx) | None => {
-            return Err(Unreadable::Format(
-                "it is no report of vulnerabilities; give what a scanner writes: CycloneDX as JSON with `vulnerabilities`, \
-                 `grype -o json`, `trivy -f json`, `vulnix --json` or `cargo audit --json`",
-            ));
-        }
-    };
-    Ok(Read {
-        format,
-        entries: Entries::Vulnerabilities(in_order(all)),
-    })
-}
-
-fn json<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Unreadable> {
-    serde_json::from_str(text).map_err(|error| Unreadable::NotRead(error.to_string()))
-}
-
-fn in_order<T: Ord>(mut all: Vec<T>) -> Vec<T> {
+    let (format, mut all) = T::of(format_of(text)?, text)?;
     all.sort();
     all.dedup();
-    all
+    Ok((format, all))
 }
 
 /// As many entries as a document may have.
@@ -222,9 +251,9 @@ fn format_of(text: &str) -> Result<Option<Format>, Unreadable> {
     }
 
     if text.trim_start().starts_with('[') {
-        return Ok(Some(Format::Vulnix));
+        return Ok(Some(Format::List));
     }
-    let keys: Keys<'_> = json(text)?;
+    let keys: Keys<'_> = serde_json::from_str(text)?;
     Ok(match keys {
         _ if keys.bom_format.as_deref() == Some("CycloneDX") => Some(Format::Cyclone),
         Keys {

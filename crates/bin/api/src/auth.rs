@@ -117,39 +117,36 @@ pub(crate) async fn guard(
     if rule.access == Access::Open {
         return next.run(request).await;
     }
+    // Thousands of requests wait for news within `next`, and the check's memory is free by then.
+    match Box::pin(admit(&app, rule, &client, request)).await {
+        Ok((request, name)) => observe::traced(request, name, next).await,
+        Err(error) => error.into_response(),
+    }
+}
+
+/// The request with who sends it and what it means, and the sender's name.
+async fn admit(app: &App, rule: Rule, client: &ClientAddr, request: Request) -> Result<(Request, String)> {
     let (mut parts, body) = request.into_parts();
-    let path = RawPathParams::from_request_parts(&mut parts, &app).await.ok();
-    let caller = match authenticate(&app, &parts.headers, &client).await {
-        Ok(caller) => caller,
-        Err(error) => return error.into_response(),
-    };
+    let path = RawPathParams::from_request_parts(&mut parts, app).await.ok();
+    let caller = authenticate(app, &parts.headers, client, rule.access).await?;
     let name = match &caller {
         Caller::Principal(principal) => principal.name.to_string(),
         Caller::Host { name, .. } => format!("host:{name}"),
     };
     note_principal(&name);
-    if let Err(error) = rule.access.permit(&caller) {
-        return error.into_response();
-    }
-    let meant = Meant::of(&app, rule.subject, path.as_ref()).await;
-    if let Err(error) = &meant
-        && error.status().is_server_error()
-    {
-        return meant.map(drop).into_response();
-    }
-    if let Caller::Principal(principal) = &caller
-        && let Err(error) = rule.permit(&app, principal, path.as_ref(), &meant).await
-    {
-        return error.into_response();
-    }
-    let meant = match meant {
-        Ok(meant) => meant,
-        Err(error) => return error.into_response(),
+    rule.access.permit(&caller)?;
+    // What it names may not exist. Whoever may not know that hears first that it is forbidden.
+    let meant = match Meant::of(app, rule.subject, path.as_ref()).await {
+        Err(error) if error.status().is_server_error() => return Err(error),
+        meant => meant,
     };
+    if let Caller::Principal(principal) = &caller {
+        rule.permit(app, principal, path.as_ref(), &meant).await?;
+    }
     let mut request = Request::from_parts(parts, body);
     request.extensions_mut().insert(caller);
-    request.extensions_mut().insert(meant);
-    observe::traced(request, name, next).await
+    request.extensions_mut().insert(meant?);
+    Ok((request, name))
 }
 
 /// Looks the token up, every time: revoking one works at once. What the database says of it counts only if the audit log
@@ -157,10 +154,16 @@ pub(crate) async fn guard(
 ///
 /// Failures are counted by client address, and beyond the limit answered 429. A good token passes all the same, so that
 /// one bad client does not lock out everybody behind its address; nobody guesses 256 bits.
-async fn authenticate(app: &App, headers: &HeaderMap, client: &ClientAddr) -> Result<Caller> {
+async fn authenticate(app: &App, headers: &HeaderMap, client: &ClientAddr, access: Access) -> Result<Caller> {
     app.phase.require_checked()?;
     let found = match bearer(headers) {
-        Some(token) => find(app, &TokenHash::of(token)).await?,
+        Some(token) => {
+            let _turn = match access {
+                Access::Host => app.agent_turns.take().await,
+                _ => None,
+            };
+            find(app, &TokenHash::of(token)).await?
+        }
         None => None,
     };
     match found {

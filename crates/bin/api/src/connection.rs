@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use self::activity::{Activity, Watched};
-use self::held::Held;
+pub(crate) use self::held::Held;
 use crate::linger::Lingering;
 use crate::listen::Peer;
 use crate::observe::MAX_HEADER_BYTES;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use http::Method;
@@ -53,12 +53,26 @@ pub(crate) fn pages(app: &App, api: Router) -> Router {
     .router()
 }
 
+/// These wait long for something else than a connection, such as the answers of agents, and have bounds of their own.
+const OWN_BOUND: [&str; 5] = [
+    route::AUDIT_VERIFY,
+    route::PREFLIGHT,
+    route::RELEASE_COMPONENTS,
+    route::RELEASE_DOCUMENT,
+    route::RELEASE_VULNERABILITIES,
+];
+
 /// Pages read with at most half of the connections. Hundreds of them load again with each event of a rollout, and hosts and
 /// people that wait for a connection would be refused meanwhile.
 async fn in_turn(State(room): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
-    // The check of the log takes long, and has a bound of its own.
-    let is_short = request.method() == Method::GET && request.uri().path() != route::AUDIT_VERIFY;
-    let _place = if is_short { room.acquire().await.ok() } else { None };
+    let path = request.extensions().get::<MatchedPath>();
+    let is_bounded = path.is_some_and(|path| OWN_BOUND.contains(&path.as_str()));
+    let takes_place = request.method() == Method::GET && !is_bounded;
+    let _place = if takes_place {
+        room.acquire().await.ok()
+    } else {
+        None
+    };
     next.run(request).await
 }
 

@@ -16,6 +16,8 @@ use slipway_wire::problem::FieldProblem;
 
 use crate::error::{ApiError, MAX_BODY_BYTES, MAX_DOCUMENT_BODY_BYTES, MAX_LONG_BODY_BYTES, Result};
 use crate::json::Strict;
+use crate::room::Place;
+use crate::state::App;
 
 /// The longest that a request may wait for news, in seconds.
 pub const MAX_WAIT_SECONDS: u64 = 30;
@@ -26,18 +28,32 @@ pub struct JsonBody<T, const MOST: usize = MAX_BODY_BYTES>(pub T);
 
 /// For the few bodies that may be long.
 pub type LongJsonBody<T> = JsonBody<T, MAX_LONG_BODY_BYTES>;
-/// For documents that are attached to releases.
-pub type DocumentJsonBody<T> = JsonBody<T, MAX_DOCUMENT_BODY_BYTES>;
 
 impl<T: DeserializeOwned, S: Send + Sync, const MOST: usize> FromRequest<S> for JsonBody<T, MOST> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self> {
-        if !is_json(request.headers()) {
-            return Err(ApiError::MediaType);
-        }
+        check(request.headers(), MOST)?;
         let bytes = read_body(request, MOST).await?;
         parse(&bytes).map(Self)
+    }
+}
+
+/// The body with a document, not yet read as JSON. It has its place before anything of it is in memory.
+#[derive(Debug)]
+pub(crate) struct DocumentBody {
+    pub(crate) bytes: Bytes,
+    pub(crate) place: Place,
+}
+
+impl FromRequest<App> for DocumentBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self> {
+        check(request.headers(), MAX_DOCUMENT_BODY_BYTES)?;
+        let place = app.documents.held.place().await?;
+        let bytes = read_body(request, MAX_DOCUMENT_BODY_BYTES).await?;
+        Ok(Self { bytes, place })
     }
 }
 
@@ -78,16 +94,29 @@ fn is_json(headers: &HeaderMap) -> bool {
         .eq_ignore_ascii_case("application/json")
 }
 
-/// Reads the body up to the limit, whatever its announced length.
-async fn read_body(request: Request, most: usize) -> Result<Bytes> {
-    let announced = request
-        .headers()
+/// What is known of a body with JSON before it is read.
+fn check(headers: &HeaderMap, most: usize) -> Result<()> {
+    if !is_json(headers) {
+        return Err(ApiError::MediaType);
+    }
+    announced(headers, most).map(drop)
+}
+
+/// The length that is announced, if it may be so long.
+fn announced(headers: &HeaderMap, most: usize) -> Result<u64> {
+    let announced = headers
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
         .unwrap_or_default();
     if announced > most as u64 {
         return Err(ApiError::TooLarge(most));
     }
+    Ok(announced)
+}
+
+/// Reads the body up to the limit, whatever its announced length.
+async fn read_body(request: Request, most: usize) -> Result<Bytes> {
+    let announced = announced(request.headers(), most)?;
     let mut body = request.into_body();
     let mut kept = Vec::with_capacity(usize::try_from(announced).unwrap_or_default().min(most));
     while let Some(frame) = body.frame().await {
@@ -104,7 +133,7 @@ async fn read_body(request: Request, most: usize) -> Result<Bytes> {
     Ok(kept.into())
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     if bytes.is_empty() {
         return Err(ApiError::Malformed(
             "the body is empty; send a JSON object".to_owned(),

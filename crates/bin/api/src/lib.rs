@@ -12,6 +12,7 @@
 //! | `observe` | request ids, log lines, metrics, headers |
 //! | `reference` | which release or rollout a request means |
 //! | [`error`], [`extract`], `json` | problem documents, the extractors that give them, and JSON read strictly |
+//! | [`attachment`] | documents of releases: what is read of them, and how many are held at once |
 //! | [`parking`], [`feed`], [`printed`], [`watch`] | requests that wait for news, and where news comes from |
 //! | [`openapi`] | the `OpenAPI` document |
 //! | `oidc` | sign-in through a provider: its secrets, and what groups may do |
@@ -21,13 +22,14 @@
 //! A library so that tests can drive the very router that is served.
 
 pub mod access;
-mod attachment;
+pub mod attachment;
 pub mod auth;
 mod checks;
 pub mod cli;
 pub mod client_addr;
 mod connection;
 mod console;
+mod drift;
 mod endpoint;
 pub mod error;
 pub mod extract;
@@ -45,6 +47,7 @@ pub mod parking;
 pub mod phase;
 pub mod printed;
 mod reference;
+mod room;
 pub mod router;
 mod routes;
 pub mod serve;

@@ -14,7 +14,7 @@ use slipway_oidc::{Attempt, Config, IssuerUrl, Limits, OidcError, Person, Provid
 use slipway_settings::{ApiSettings, OidcDomains, OidcSettings};
 use slipway_store::AuditKey;
 use slipway_text::number::{count, listed};
-use slipway_wire::oidc::ATTEMPT_SECONDS;
+use slipway_wire::oidc::{ATTEMPT_MINUTES, ATTEMPT_SECONDS};
 use subtle::ConstantTimeEq;
 
 use crate::auth;
@@ -105,13 +105,15 @@ impl Oidc {
             .collect()
     }
 
-    /// Whether what is known of a person shows that a refusal is no accident: a provider may be unable to tell the address.
+    /// Whether a refusal says something about the person. It does not if only the address is missing, and the provider
+    /// could not be asked for it.
     pub(crate) fn is_sure_of(&self, person: &Person) -> bool {
-        self.domains.is_none() || person.email.is_some()
+        self.domains.is_none() || person.email.is_some() || person.is_whole
     }
 
-    /// What a person may do: the strongest role of their groups, everywhere and in each environment of `known`.
-    pub(crate) fn grant(&self, person: &Person, known: &[EnvironmentName]) -> Result<Granted> {
+    /// What a person may do: the strongest role of their groups, everywhere and in each environment of `known`. Or why they
+    /// may do nothing.
+    pub(crate) fn grant(&self, person: &Person, known: &[EnvironmentName]) -> Result<Granted, String> {
         if let Some(domains) = &self.domains {
             let who = person.email.as_deref();
             if !who.is_some_and(|email| domains.contains(email)) {
@@ -119,16 +121,17 @@ impl Oidc {
                     || "the provider tells no verified e-mail address of yours".to_owned(),
                     |email| format!("{email} is in another domain"),
                 );
-                return Err(ApiError::Forbidden(format!(
+                return Err(format!(
                     "only people of {} can sign in, and {who}",
                     domains.words()
-                )));
+                ));
             }
         }
+        let of = person.groups.as_ref().map_err(Clone::clone)?;
         let mut everywhere = None;
         let mut environments = BTreeMap::new();
         let mut groups = Vec::new();
-        for one in self.roles.iter().filter(|one| person.groups.contains(&one.group)) {
+        for one in self.roles.iter().filter(|one| of.contains(&one.group)) {
             groups.push(one.group.clone());
             match &one.environment {
                 None => everywhere = everywhere.max(Some(one.role)),
@@ -139,7 +142,7 @@ impl Oidc {
             }
         }
         if groups.is_empty() {
-            return Err(ApiError::Forbidden(none_of(&person.groups)));
+            return Err(none_of(of));
         }
         groups.sort_unstable();
         groups.dedup();
@@ -217,8 +220,7 @@ pub(crate) fn resume(key: &AuditKey, attempt: &str, state: &str, now: Timestamp)
     let until = until.and_then(|until| DateTime::from_timestamp(until, 0));
     if until.is_none_or(|until| until < now) {
         return Err(ApiError::SignInFailed(format!(
-            "this sign-in took longer than {} minutes; begin it again",
-            ATTEMPT_SECONDS / 60
+            "this sign-in took longer than {ATTEMPT_MINUTES} minutes; begin it again"
         )));
     }
     Ok(secrets)
@@ -276,9 +278,9 @@ fn who(person: &Person) -> String {
     format!("{who}{}, subject {}", said(&person.issuer), said(&person.subject))
 }
 
-/// Who may not sign in, for the audit log.
-pub(crate) fn about_refused(person: &Person) -> String {
-    format!("{}, whom no group gives a role any more", who(person))
+/// Who may not sign in and why, for the audit log.
+pub(crate) fn about_refused(person: &Person, why: &str) -> String {
+    format!("{}, who has no role any more: {why}", who(person))
 }
 
 /// Who somebody is and why they have their roles, for the audit log.

@@ -5,8 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use slipway_domain::RolloutId;
-use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
+use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
+
+use crate::room::Room;
 
 /// The most pieces that this process writes at once, each on a connection.
 pub const MOST_WRITES: usize = 4;
@@ -14,23 +16,23 @@ pub const MOST_WRITES: usize = 4;
 const WAIT_FOR_ROOM: Duration = Duration::from_secs(2);
 
 /// The numbers of the newest pieces of output of rollouts that somebody follows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct OutputFeed {
     followed: Mutex<HashMap<RolloutId, watch::Sender<i64>>>,
     /// Somebody begins to follow.
     hurry: Notify,
-    /// Room for pieces that are written at once.
-    room: WriteRoom,
+    /// Room for pieces that are written at once. The pieces of one rollout are written one after the other, and those that
+    /// wait must not hold the connections that syncs and people need.
+    pub(crate) room: Room,
 }
 
-/// The pieces of one rollout are written one after the other. Those that wait must not hold the connections that syncs and
-/// people need.
-#[derive(Debug)]
-struct WriteRoom(Semaphore);
-
-impl Default for WriteRoom {
+impl Default for OutputFeed {
     fn default() -> Self {
-        Self(Semaphore::new(MOST_WRITES))
+        Self {
+            followed: Mutex::default(),
+            hurry: Notify::default(),
+            room: Room::new(MOST_WRITES, WAIT_FOR_ROOM),
+        }
     }
 }
 
@@ -40,11 +42,6 @@ impl OutputFeed {
         let news = self.followed().entry(rollout).or_default().subscribe();
         self.hurry.notify_one();
         news
-    }
-
-    /// Room to write a piece, if there is some within a moment.
-    pub(crate) async fn room(&self) -> Option<SemaphorePermit<'_>> {
-        timeout(WAIT_FOR_ROOM, self.room.0.acquire()).await.ok()?.ok()
     }
 
     /// The rollouts that somebody follows; waits until there is one.

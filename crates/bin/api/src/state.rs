@@ -8,10 +8,12 @@ use slipway_domain::StoreDir;
 use slipway_settings::{ApiSettings, Networks, TrustedProxies};
 use slipway_store::{AuditKey, Store};
 use slipway_wake::Wake;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
-use crate::attachment::ReadRoom;
+use crate::attachment::Documents;
 use crate::checks::Checks;
+use crate::drift::DriftNotes;
 use crate::error::BoxError;
 use crate::failures::AuthenticationFailures;
 use crate::feed::Feed;
@@ -33,12 +35,14 @@ pub struct Shared {
     pub wake: Wake,
     /// Agents that wait.
     pub parking: Parking,
+    pub(crate) agent_turns: AgentTurns,
+    pub(crate) drift_notes: DriftNotes,
     /// News of events.
     pub feed: Feed,
     /// News of what rollouts print.
     pub printed: OutputFeed,
-    /// Room for documents that are read at once.
-    pub(crate) reading: ReadRoom,
+    /// Room for documents of releases.
+    pub(crate) documents: Documents,
     /// How far the process is.
     pub phase: ServerPhase,
     pub(crate) failures: AuthenticationFailures,
@@ -69,9 +73,11 @@ impl Shared {
         let store_dir = store_dir.map_err(|error| format!("STORE_DIR cannot be used: {error}"))?;
         Ok(Arc::new(Self {
             parking: Parking::new(most_parked()),
+            agent_turns: AgentTurns::of(store.most_connections()),
+            drift_notes: DriftNotes::default(),
             feed: Feed::default(),
             printed: OutputFeed::default(),
-            reading: ReadRoom::default(),
+            documents: Documents::default(),
             phase: ServerPhase::new(draining),
             failures: AuthenticationFailures::new(wake.clone()),
             health: HealthCache::default(),
@@ -87,5 +93,24 @@ impl Shared {
             store,
             wake,
         }))
+    }
+}
+
+/// Looking up hosts' tokens and answering their syncs take at most two fifths of the connections. Noting what drifts takes one
+/// more, and what scripts print up to four.
+///
+/// Thousands of agents come at once when a process starts. People are answered meanwhile, and only agents whose turn it is take
+/// memory for their work.
+#[derive(Debug)]
+pub(crate) struct AgentTurns(Semaphore);
+
+impl AgentTurns {
+    fn of(connections: u32) -> Self {
+        Self(Semaphore::new((connections as usize * 2 / 5).max(1)))
+    }
+
+    /// Nobody closes it, so there always is one.
+    pub(crate) async fn take(&self) -> Option<SemaphorePermit<'_>> {
+        self.0.acquire().await.ok()
     }
 }

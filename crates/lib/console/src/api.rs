@@ -1,9 +1,12 @@
 //! Requests to the API's router, within the process.
 
+use std::any::Any;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::response::Response;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{Extensions, HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -24,6 +27,28 @@ const MAX_PAGES: usize = 40;
 /// What the browser's request brought along, for the API's layers: the client's address and the request's id.
 #[derive(Debug, Clone)]
 pub struct PageRequest(pub Extensions);
+
+/// What an answer of the API keeps until it is sent, such as its place among those that may be long. A page that passes it
+/// on keeps this too.
+#[derive(Debug, Clone)]
+pub struct UntilSent(#[expect(dead_code, reason = "it is kept and then dropped")] Arc<dyn Any + Send + Sync>);
+
+impl UntilSent {
+    /// Keeps this.
+    pub fn new(kept: impl Any + Send + Sync) -> Self {
+        Self(Arc::new(kept))
+    }
+
+    /// The answer of a page, which keeps the same until it is sent.
+    pub(crate) fn keep(self, response: Response) -> Response {
+        response.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                let _kept = &self;
+                frame
+            }))
+        })
+    }
+}
 
 /// The API, as one person may use it.
 #[derive(Debug, Clone)]
@@ -57,6 +82,12 @@ impl Api {
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Answer<T> {
         self.send(Method::GET, path, None::<&()>, None).await
+    }
+
+    /// The same of what may be long, with what its answer keeps.
+    pub(crate) async fn get_long<T: DeserializeOwned>(&self, path: &str) -> Answer<(T, Option<UntilSent>)> {
+        let (bytes, mut extensions) = self.ask(Method::GET, path, None::<&()>, None).await?;
+        Ok((read(&bytes)?, extensions.remove()))
     }
 
     pub(crate) async fn post<T: DeserializeOwned>(
@@ -99,8 +130,8 @@ impl Api {
         body: Option<&impl Serialize>,
         once: Option<&str>,
     ) -> Answer<T> {
-        let bytes = self.ask(method, path, body, once).await?;
-        serde_json::from_slice(&bytes).map_err(|error| internal(&error))
+        let (bytes, _) = self.ask(method, path, body, once).await?;
+        read(&bytes)
     }
 
     async fn ask(
@@ -109,7 +140,7 @@ impl Api {
         path: &str,
         body: Option<&impl Serialize>,
         once: Option<&str>,
-    ) -> Answer<Vec<u8>> {
+    ) -> Answer<(Vec<u8>, Extensions)> {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -135,7 +166,7 @@ impl Api {
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.map_err(|error| internal(&error))?.to_bytes();
         if parts.status.is_success() {
-            return Ok(bytes.into());
+            return Ok((bytes.into(), parts.extensions));
         }
         let mut refused: Problem = serde_json::from_slice(&bytes).map_err(|error| internal(&error))?;
         refused.detail = without_commands(&refused.detail);
@@ -148,6 +179,10 @@ impl Api {
         }
         Err(Refused(Box::new(refused)))
     }
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
+    serde_json::from_slice(bytes).map_err(|error| internal(&error))
 }
 
 impl Refused {

@@ -100,14 +100,13 @@ pub(crate) fn alert(refused: Option<&Problem>) -> Markup {
 
 /// The detail, in which the one field that is wrong has the name that the forms have for it.
 fn by_label(refused: &Problem) -> Cow<'_, str> {
-    let rest = match &refused.fields[..] {
-        [one] => refused.detail.strip_prefix(&format!("{}: ", one.field)),
-        _ => None,
+    let [one] = &refused.fields[..] else {
+        return refused.detail.as_str().into();
     };
-    match (rest, &refused.fields[..]) {
-        (Some(rest), [one]) if one.field == "url" => format!("The address: {rest}").into(),
-        (Some(rest), [one]) => format!("{}: {rest}", view::spaced(&one.field)).into(),
-        _ => refused.detail.as_str().into(),
+    match refused.detail.strip_prefix(&format!("{}: ", one.field)) {
+        Some(rest) if one.field == "url" => format!("The address: {rest}").into(),
+        Some(rest) => format!("{}: {rest}", view::spaced(&one.field)).into(),
+        None => refused.detail.as_str().into(),
     }
 }
 

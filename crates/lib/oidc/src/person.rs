@@ -4,7 +4,7 @@ use openidconnect::AdditionalClaims;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{OidcError, said};
+use crate::said;
 
 /// The most groups that are read. Beyond, something is wrong with the provider.
 const MAX_GROUPS: usize = 20_000;
@@ -20,8 +20,10 @@ pub struct Person {
     pub email: Option<String>,
     /// What the person is called at the provider. People can often choose it themselves.
     pub username: Option<String>,
-    /// The groups, each once.
-    pub groups: Vec<String>,
+    /// The groups, each once; or why the provider names none, though it told all that it knows.
+    pub groups: Result<Vec<String>, String>,
+    /// Whether the provider told all that it knows. An address that is missing all the same is none.
+    pub is_whole: bool,
 }
 
 /// All claims that `OpenID` Connect itself does not name.
@@ -33,46 +35,42 @@ pub(crate) struct MoreClaims {
 
 impl AdditionalClaims for MoreClaims {}
 
-/// The groups of a claim; `None` if it is not there.
+/// The groups of a claim, or why it names none; `None` if it is not there.
 ///
 /// Some providers send one group as text in place of a list. Others leave the groups out when there are too many, and say in
 /// `_claim_names` where to ask for them.
-pub(crate) fn groups(claims: &Map<String, Value>, claim: &str) -> Result<Option<Vec<String>>, OidcError> {
-    let Some(found) = claims.get(claim) else {
-        let elsewhere = claims.get("_claim_names").and_then(|names| names.get(claim));
-        return match elsewhere {
-            Some(_) => Err(OidcError::Refused(format!(
-                "the provider left the claim `{claim}` out, as there are too many groups for one token; have it send only the \
-                 groups that are assigned to this application"
-            ))),
-            None => Ok(None),
-        };
-    };
-    let wrong = |what: &str| {
-        OidcError::Refused(format!(
-            "the claim `{claim}` {what}; OIDC_GROUPS_CLAIM must name a list of texts"
-        ))
-    };
+pub(crate) fn groups(claims: &Map<String, Value>, claim: &str) -> Option<Result<Vec<String>, String>> {
+    if let Some(found) = claims.get(claim) {
+        return Some(named(found).map_err(|what| {
+            format!("the claim `{claim}` {what}; OIDC_GROUPS_CLAIM must name a list of texts")
+        }));
+    }
+    claims.get("_claim_names")?.get(claim)?;
+    Some(Err(format!(
+        "the provider left the claim `{claim}` out, as there are too many groups for one token; have it send only the groups \
+         that are assigned to this application"
+    )))
+}
+
+/// The groups that a claim's value names, or what is wrong with it.
+fn named(found: &Value) -> Result<Vec<String>, String> {
     let mut groups: Vec<String> = match found {
         Value::Null => Vec::new(),
         Value::String(one) => vec![one.clone()],
         Value::Array(all) if all.len() > MAX_GROUPS => {
-            return Err(wrong(&format!(
-                "has {} groups, more than {MAX_GROUPS}",
-                all.len()
-            )));
+            return Err(format!("has {} groups, more than {MAX_GROUPS}", all.len()));
         }
         Value::Array(all) => {
             let texts = all.iter().map(|group| group.as_str().map(str::to_owned));
             texts
                 .collect::<Option<_>>()
-                .ok_or_else(|| wrong("has something other than text"))?
+                .ok_or("has something other than text")?
         }
-        Value::Object(_) | Value::Bool(_) | Value::Number(_) => return Err(wrong("is no list")),
+        Value::Object(_) | Value::Bool(_) | Value::Number(_) => return Err("is no list".to_owned()),
     };
     groups.sort_unstable();
     groups.dedup();
-    Ok(Some(groups))
+    Ok(groups)
 }
 
 /// What counts as a name: text with something in it, made fit to be shown.
@@ -87,18 +85,18 @@ mod tests {
 
     use super::*;
 
-    fn read(claims: &Value) -> Result<Option<Vec<String>>, OidcError> {
+    fn read(claims: &Value) -> Option<Result<Vec<String>, String>> {
         groups(claims.as_object().unwrap(), "groups")
     }
 
     #[test]
     fn groups_come_as_a_list_or_as_one_text() {
         let list = ["a".to_owned(), "b".to_owned()];
-        assert_eq!(read(&json!({"groups": ["b", "a", "b"]})), Ok(Some(list.to_vec())));
-        assert_eq!(read(&json!({"groups": "a"})), Ok(Some(vec!["a".to_owned()])));
-        assert_eq!(read(&json!({"groups": []})), Ok(Some(Vec::new())));
-        assert_eq!(read(&json!({"groups": null})), Ok(Some(Vec::new())));
-        assert_eq!(read(&json!({"roles": ["a"]})), Ok(None));
+        assert_eq!(read(&json!({"groups": ["b", "a", "b"]})), Some(Ok(list.to_vec())));
+        assert_eq!(read(&json!({"groups": "a"})), Some(Ok(vec!["a".to_owned()])));
+        assert_eq!(read(&json!({"groups": []})), Some(Ok(Vec::new())));
+        assert_eq!(read(&json!({"groups": null})), Some(Ok(Vec::new())));
+        assert_eq!(read(&json!({"roles": ["a"]})), None);
     }
 
     #[test]
@@ -113,8 +111,8 @@ mod tests {
                 "too many groups for one token",
             ),
         ] {
-            let error = read(&claims).unwrap_err().to_string();
-            assert!(error.contains(told), "{error}");
+            let why = read(&claims).unwrap().unwrap_err();
+            assert!(why.contains(told), "{why}");
         }
     }
 

@@ -333,9 +333,10 @@ impl Provider {
             ),
             username: claims.preferred_username().map(|name| name.as_str().to_owned()),
             subject,
-            groups: Vec::new(),
+            groups: Ok(Vec::new()),
+            is_whole: true,
         };
-        let mut groups = person::groups(&claims.additional_claims().all, claim)?;
+        let mut groups = person::groups(&claims.additional_claims().all, claim);
         // Many providers keep names, and some keep groups, out of the token.
         if groups.is_none() || claims.email().is_none() {
             let more = match self.user_info(client, token, claims.subject().clone()).await {
@@ -346,13 +347,14 @@ impl Provider {
                         error = why,
                         "the provider tells no names"
                     );
+                    person.is_whole = false;
                     None
                 }
                 more => more?,
             };
             if let Some(more) = more {
                 if groups.is_none() {
-                    groups = person::groups(&more.additional_claims().all, claim)?;
+                    groups = person::groups(&more.additional_claims().all, claim);
                 }
                 let email = verified(more.email().map(|email| email.as_str()), more.email_verified());
                 person.email = person.email.or(email);
@@ -362,12 +364,12 @@ impl Provider {
         }
         person.email = person::name(person.email.as_deref());
         person.username = person::name(person.username.as_deref());
-        person.groups = groups.ok_or_else(|| {
-            OidcError::Refused(format!(
+        person.groups = groups.unwrap_or_else(|| {
+            Err(format!(
                 "the provider tells no groups: its token has no claim `{claim}`; have it send one, or name another in \
                  OIDC_GROUPS_CLAIM"
             ))
-        })?;
+        });
         Ok(person)
     }
 

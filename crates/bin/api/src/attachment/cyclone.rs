@@ -7,7 +7,7 @@ use slipway_domain::Severity;
 use slipway_wire::attachment::{Component, Vulnerability};
 
 use super::value::{cut, named, or_nothing, some};
-use super::{Unreadable, bounded};
+use super::{Found, Unreadable, bounded};
 
 /// What an analysis says of vulnerabilities that need no more thought.
 const DISMISSED: [&str; 4] = [
@@ -136,7 +136,7 @@ fn flat(components: Vec<Part>) -> Vec<Part> {
     all
 }
 
-pub(super) fn components(document: Cyclone) -> Result<(String, Vec<Component>), Unreadable> {
+pub(super) fn components(document: Cyclone) -> Found<Component> {
     let format = format_of(&document);
     let all = flat(document.components);
     let all = bounded(all.iter().map(|one| Component {
@@ -147,7 +147,7 @@ pub(super) fn components(document: Cyclone) -> Result<(String, Vec<Component>), 
     Ok((format, all?))
 }
 
-pub(super) fn vulnerabilities(mut document: Cyclone) -> Result<(String, Vec<Vulnerability>), Unreadable> {
+pub(super) fn vulnerabilities(mut document: Cyclone) -> Found<Vulnerability> {
     let format = format_of(&document);
     let Some(found) = document.vulnerabilities.take() else {
         return Err(Unreadable::Format(
@@ -156,18 +156,21 @@ pub(super) fn vulnerabilities(mut document: Cyclone) -> Result<(String, Vec<Vuln
     };
     document.components.extend(document.metadata.component);
     let all = flat(document.components);
-    let names: HashMap<&str, &Part> = all
+    // Each once: thousands may name the same.
+    let names: HashMap<&str, String> = all
         .iter()
-        .filter_map(|one| Some((one.bom_ref.as_deref()?, one)))
+        .filter_map(|one| {
+            Some((
+                one.bom_ref.as_deref()?,
+                named(&one.name(), one.version.as_deref()),
+            ))
+        })
         .collect();
     let component = |of: &str| {
         // A component of another document: `urn:cdx:SERIAL/VERSION#REF`.
         let local = of.strip_prefix("urn:cdx:").and_then(|link| link.split_once('#'));
         let reference = local.map_or(of, |(_, reference)| reference);
-        match names.get(reference) {
-            Some(part) => named(&part.name(), part.version.as_deref()),
-            None => cut(reference),
-        }
+        names.get(reference).cloned().unwrap_or_else(|| cut(reference))
     };
     let entries = found.iter().flat_map(|one| {
         let (severity, state) = (one.severity(), one.said());

@@ -2,15 +2,13 @@
 
 use std::collections::HashMap;
 
+use cvss::Cvss;
 use serde::Deserialize;
 use slipway_domain::Severity;
 use slipway_wire::attachment::Vulnerability;
 
-use super::cvss;
 use super::value::{cut, named, or_nothing, some};
-use super::{Unreadable, bounded};
-
-type Found = Result<(String, Vec<Vulnerability>), Unreadable>;
+use super::{Found, bounded};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -61,7 +59,7 @@ struct Descriptor {
 }
 
 /// `grype -o json`.
-pub(super) fn of_grype(report: &Grype) -> Found {
+pub(super) fn of_grype(report: &Grype) -> Found<Vulnerability> {
     let version = report.descriptor.version.as_deref().unwrap_or_default();
     let matches = report.matches.iter().map(|one| (one, false));
     let ignored = report.ignored.iter().map(|one| (one, true));
@@ -111,7 +109,7 @@ struct TrivyVulnerability {
 }
 
 /// `trivy -f json`.
-pub(super) fn of_trivy(report: &Trivy) -> Found {
+pub(super) fn of_trivy(report: &Trivy) -> Found<Vulnerability> {
     let found = report.results.iter().flat_map(|result| &result.vulnerabilities);
     let all = bounded(found.map(|one| {
         let status = one.status.as_deref().unwrap_or_default();
@@ -128,20 +126,19 @@ pub(super) fn of_trivy(report: &Trivy) -> Found {
     Ok(("Trivy".to_owned(), all?))
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+/// Nothing but these two keys tells that a list is vulnix's.
+#[derive(Debug, Deserialize)]
 pub(super) struct VulnixPackage {
     name: String,
-    #[serde(deserialize_with = "or_nothing")]
     affected_by: Vec<String>,
-    #[serde(deserialize_with = "or_nothing")]
+    #[serde(default, deserialize_with = "or_nothing")]
     whitelisted: Vec<String>,
-    #[serde(rename = "cvssv3_basescore", deserialize_with = "or_nothing")]
-    scores: HashMap<String, f64>,
+    #[serde(default, rename = "cvssv3_basescore", deserialize_with = "or_nothing")]
+    scores: HashMap<String, Option<f64>>,
 }
 
 /// `vulnix --json`: a list of derivations.
-pub(super) fn of_vulnix(report: &[VulnixPackage]) -> Found {
+pub(super) fn of_vulnix(report: &[VulnixPackage]) -> Found<Vulnerability> {
     let found = report.iter().flat_map(|one| {
         let affected = one.affected_by.iter().map(|id| (id, false));
         let whitelisted = one.whitelisted.iter().map(|id| (id, true));
@@ -149,10 +146,7 @@ pub(super) fn of_vulnix(report: &[VulnixPackage]) -> Found {
             .chain(whitelisted)
             .map(move |(id, dismissed)| Vulnerability {
                 dismissed,
-                severity: one
-                    .scores
-                    .get(id)
-                    .map_or(Severity::Unknown, |score| Severity::of_score(*score)),
+                severity: of_score(one.scores.get(id).copied().flatten()),
                 id: cut(id),
                 component: Some(cut(&one.name)),
                 fixed_in: None,
@@ -200,23 +194,31 @@ struct CargoVersions {
 }
 
 /// `cargo audit --json`.
-pub(super) fn of_cargo_audit(report: &CargoAudit) -> Found {
-    let all = bounded(report.vulnerabilities.list.iter().map(|one| {
-        Vulnerability {
-            dismissed: false,
-            severity: one
-                .advisory
-                .cvss
-                .as_deref()
-                .and_then(cvss::base_score)
-                .map_or(Severity::Unknown, Severity::of_score),
-            id: cut(&one.advisory.id),
-            component: Some(named(&one.package.name, one.package.version.as_deref())),
-            fixed_in: some(Some(&one.versions.patched.join(", "))),
-            state: None,
-        }
+pub(super) fn of_cargo_audit(report: &CargoAudit) -> Found<Vulnerability> {
+    let all = bounded(report.vulnerabilities.list.iter().map(|one| Vulnerability {
+        dismissed: false,
+        severity: of_score(one.advisory.cvss.as_deref().and_then(base_score)),
+        id: cut(&one.advisory.id),
+        component: Some(named(&one.package.name, one.package.version.as_deref())),
+        fixed_in: some(Some(&one.versions.patched.join(", "))),
+        state: None,
     }));
     Ok(("cargo-audit".to_owned(), all?))
+}
+
+/// The score of a vector of CVSS 3 or 4, by the crate with which cargo-audit reads its advisories. No score of another
+/// version is on the same scale.
+pub(super) fn base_score(vector: &str) -> Option<f64> {
+    /// Those of CVSS 3; CVSS 4 has more, and the crate asks for all of them itself.
+    const BASE_METRICS: usize = 8;
+
+    let vector: Cvss = vector.parse().ok()?;
+    // The crate takes a metric that is missing for one that does no harm.
+    (vector.metrics().count() >= BASE_METRICS).then(|| vector.score())
+}
+
+fn of_score(score: Option<f64>) -> Severity {
+    score.map_or(Severity::Unknown, Severity::of_score)
 }
 
 fn severity(word: Option<&str>) -> Severity {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use slipway_wire::attachment::Component;
 
 use super::value::{cut, or_nothing, some};
-use super::{Unreadable, bounded};
+use super::{Found, bounded};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -34,7 +34,7 @@ struct Reference {
     locator: String,
 }
 
-pub(super) fn components(document: Spdx) -> Result<(String, Vec<Component>), Unreadable> {
+pub(super) fn components(document: Spdx) -> Found<Component> {
     let Spdx { version, packages } = document;
     let all = bounded(packages.iter().map(|one| {
         let url = one.references.iter().find(|reference| reference.kind == "purl");

@@ -17,18 +17,12 @@ const CYCLONE: &str = r#"{
 }"#;
 
 fn components(text: &str) -> Vec<Component> {
-    match read(AttachmentKind::Sbom, text).unwrap().entries {
-        Entries::Components(all) => all,
-        Entries::Vulnerabilities(_) => panic!("vulnerabilities"),
-    }
+    read(text).unwrap().1
 }
 
 /// The format of a report, and what it says of each vulnerability.
 fn report(text: &str) -> (String, Vec<String>) {
-    let Read { format, entries } = read(AttachmentKind::Vulnerabilities, text).unwrap();
-    let Entries::Vulnerabilities(all) = entries else {
-        panic!("components");
-    };
+    let (format, all) = read::<Vulnerability>(text).unwrap();
     let words = all.into_iter().map(|one| {
         let part = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
         let (component, fixed_in, state) = (part(one.component), part(one.fixed_in), part(one.state));
@@ -43,10 +37,7 @@ fn report(text: &str) -> (String, Vec<String>) {
 
 #[test]
 fn cyclonedx_has_components_within_components_and_what_is_known_of_them() {
-    assert_eq!(
-        read(AttachmentKind::Sbom, CYCLONE).unwrap().format,
-        "CycloneDX 1.6"
-    );
+    assert_eq!(read::<Component>(CYCLONE).unwrap().0, "CycloneDX 1.6");
     let parts: Vec<_> = components(CYCLONE)
         .into_iter()
         .map(|one| (one.name, one.version))
@@ -66,12 +57,9 @@ fn cyclonedx_has_components_within_components_and_what_is_known_of_them() {
             "high CVE-2026-3 in shop 7, mended in -, not affected, dismissed",
         ]
     );
-    let (severities, dismissed) = read(AttachmentKind::Vulnerabilities, CYCLONE)
-        .unwrap()
-        .entries
-        .severities();
-    let counts: Vec<u32> = severities.iter().map(|one| one.vulnerabilities).collect();
-    assert_eq!((counts, dismissed), (vec![3, 0, 0, 0, 1], 1));
+    let new = attached(AttachmentKind::Vulnerabilities, CYCLONE.to_owned()).unwrap();
+    let counts: Vec<u32> = new.severities.iter().map(|one| one.vulnerabilities).collect();
+    assert_eq!((counts, new.dismissed, new.entries), (vec![3, 0, 0, 0, 1], 1, 5));
 }
 
 #[test]
@@ -79,7 +67,7 @@ fn spdx_has_packages_with_their_urls() {
     let text = r#"{ "spdxVersion": "SPDX-2.3", "packages": [{ "name": "zlib", "versionInfo": "1.3",
         "externalRefs": [{ "referenceType": "cpe23Type", "referenceLocator": "cpe:x" },
                          { "referenceType": "purl", "referenceLocator": "pkg:nix/zlib@1.3" }] }] }"#;
-    assert_eq!(read(AttachmentKind::Sbom, text).unwrap().format, "SPDX 2.3");
+    assert_eq!(read::<Component>(text).unwrap().0, "SPDX 2.3");
     assert_eq!(components(text)[0].purl.as_deref(), Some("pkg:nix/zlib@1.3"));
 }
 
@@ -140,6 +128,9 @@ fn trivy_vulnix_and_cargo_audit_are_read_too() {
         )
     );
 
+    // Of a system without known vulnerabilities it writes this.
+    assert_eq!(report("[]"), ("vulnix".to_owned(), Vec::new()));
+
     let audit = r#"{ "database": {}, "lockfile": { "dependency-count": 3 }, "settings": {},
         "vulnerabilities": { "found": true, "count": 1, "list": [{
             "advisory": { "id": "RUSTSEC-2026-1", "cvss": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H" },
@@ -162,11 +153,17 @@ fn scores_are_those_that_first_publishes_for_its_examples() {
         ("CVSS:3.1/AV:N/AC:L", None),
         (
             "CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N",
-            None,
+            Some(9.3),
         ),
+        // A metric of CVSS 3 is missing, or one that counts only in time is there, which cargo-audit never writes.
+        ("CVSS:3.1/AV:N/AC:L/UI:N/S:U/C:H/I:H/A:H", None),
+        ("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H/E:F", None),
+        ("CVSS:4.0/AV:N", None),
+        ("CVSS:2.0/AV:N/AC:L/Au:N/C:N/I:N/A:C", None),
+        ("AV:N/AC:L/Au:N/C:N/I:N/A:C", None),
         ("", None),
     ] {
-        assert_eq!(cvss::base_score(vector), score, "{vector}");
+        assert_eq!(scanners::base_score(vector), score, "{vector}");
     }
 }
 
@@ -176,32 +173,42 @@ fn values_are_cut_and_hold_no_character_that_the_database_refuses() {
     let text = format!(
         r#"{{"bomFormat": "CycloneDX", "specVersion": "1\u0000.5", "components": [{{"name": "a\u0000{long}"}}]}}"#
     );
-    let Read { format, entries } = read(AttachmentKind::Sbom, &text).unwrap();
+    let (format, all) = read::<Component>(&text).unwrap();
     assert_eq!(format, "CycloneDX 1.5");
-    let Entries::Components(all) = entries else {
-        panic!("vulnerabilities");
-    };
     assert_eq!(all[0].name, format!("a{}…", "n".repeat(299)));
 }
 
-/// A value that thousands of others name is not read to its end for each of them.
+/// The time that this thread has computed.
+fn computed() -> Duration {
+    let times = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(times.split(' ').next().unwrap().parse().unwrap())
+}
+
+/// A value that thousands of others name is not read to its end for each of them, nor is a name made for each.
 #[test]
-fn a_long_value_that_many_name_costs_little() {
-    let refs = vec![r#"{ "ref": "a" }"#; 10_000].join(",");
+fn a_long_value_that_many_name_is_read_once() {
     let blank = " ".repeat(4_000_000);
-    let text = format!(
-        r#"{{ "bomFormat": "CycloneDX", "specVersion": "1.6", "components": [{{ "bom-ref": "a", "name": "x", "version": "{blank}" }}],
-            "vulnerabilities": [{{ "id": "CVE-1", "affects": [{refs}] }}] }}"#
-    );
-    let said = &report(&text).1[0];
-    assert!(
-        said.starts_with("unknown CVE-1 in x ") && said.len() < 400,
-        "{said}"
-    );
+    let took = [1, 10_000].map(|count| {
+        let refs = vec![r#"{ "ref": "a" }"#; count].join(",");
+        let text = format!(
+            r#"{{ "bomFormat": "CycloneDX", "specVersion": "1.6", "components": [{{ "bom-ref": "a", "name": "x", "version": "{blank}" }}],
+                "vulnerabilities": [{{ "id": "CVE-1", "affects": [{refs}] }}] }}"#
+        );
+        let before = computed();
+        let said = &report(&text).1[0];
+        let took = computed().saturating_sub(before);
+        assert!(
+            said.starts_with("unknown CVE-1 in x ") && said.len() < 400,
+            "{said}"
+        );
+        took
+    });
+    // In builds for tests a name takes some microseconds, and the long value some milliseconds.
+    assert!(took[1] < took[0] + Duration::from_millis(200), "{took:?}");
 }
 
 #[test]
-fn what_is_no_document_is_told_with_its_cure_and_costs_little() {
+fn what_is_no_document_is_told_with_its_cure() {
     let deep = format!("{}{}", "[".repeat(2_000_000), "]".repeat(2_000_000));
     let inside = format!(
         r#"{{"bomFormat":"CycloneDX","components":{}{}}}"#,
@@ -218,7 +225,12 @@ fn what_is_no_document_is_told_with_its_cure_and_costs_little() {
     for (text, said) in [
         ("", "cannot be read as JSON"),
         ("<bom/>", "cannot be read as JSON"),
-        ("[1]", "attach it as one (`vulnerabilities`)"),
+        ("[1]", "bomFormat"),
+        (r#"[{ "name": "x" }]"#, "bomFormat"),
+        (
+            r#"[{ "name": "x", "affected_by": [] }]"#,
+            "attach it as one (`vulnerabilities`)",
+        ),
         ("{}", "bomFormat"),
         (r#"{"bomFormat": "CycloneDX", "components": 7}"#, "cannot be read"),
         (r#"{"bomFormat": "Other", "components": []}"#, "bomFormat"),
@@ -230,11 +242,22 @@ fn what_is_no_document_is_told_with_its_cure_and_costs_little() {
         (&objects, "more than 400000 objects"),
         (&parts, "more than 20000 components"),
     ] {
-        let refused = read(AttachmentKind::Sbom, text).unwrap_err().to_string();
+        let refused = read::<Component>(text).unwrap_err().to_string();
         assert!(refused.contains(said), "{said}: {refused}");
     }
     for (text, said) in [
-        ("[1]", "cannot be read as JSON"),
+        ("[1]", "its entries are not those of `vulnix --json`"),
+        ("[{}]", "missing field `name`"),
+        (
+            r#"[{ "name": "x" }]"#,
+            "a `name` and a list `affected_by` (missing field `affected_by`",
+        ),
+        (r#"[{ "name": "x", "affected_by": "CVE-1" }]"#, "`grype -o json`"),
+        (
+            r#"[{ "name": "x", "affected_by": [] }, { "id": 1 }]"#,
+            "`vulnix --json` or `cargo audit --json`",
+        ),
+        (r#"[{ "name": "x", "affected_by": ["#, "cannot be read as JSON"),
         ("{}", "cargo audit --json"),
         (r#"{"spdxVersion": "SPDX-2.3"}"#, "grype -o json"),
         (
@@ -242,9 +265,7 @@ fn what_is_no_document_is_told_with_its_cure_and_costs_little() {
             "attach it as a bill of materials (`sbom`)",
         ),
     ] {
-        let refused = read(AttachmentKind::Vulnerabilities, text)
-            .unwrap_err()
-            .to_string();
+        let refused = read::<Vulnerability>(text).unwrap_err().to_string();
         assert!(refused.contains(said), "{said}: {refused}");
     }
     // One short entry for each reference, each of which would take the longest name.
@@ -254,13 +275,10 @@ fn what_is_no_document_is_told_with_its_cure_and_costs_little() {
         r#"{{"bomFormat": "CycloneDX", "components": [{{"bom-ref": "r", "name": "{name}"}}],
             "vulnerabilities": [{{"id": "{name}", "affects": [{affects}]}}]}}"#
     );
-    assert_eq!(
-        read(AttachmentKind::Vulnerabilities, &many),
-        Err(Unreadable::TooManyEntries)
-    );
+    assert_eq!(read::<Vulnerability>(&many), Err(Unreadable::TooManyEntries));
     let brackets = "\u{feff}{\"bomFormat\": \"CycloneDX\", \"x\": \"[[[[\\\"[[[[\"}";
     assert!(
-        read(AttachmentKind::Sbom, brackets).is_ok(),
+        read::<Component>(brackets).is_ok(),
         "brackets in a text are no depth"
     );
 }

@@ -1,4 +1,4 @@
-//! The body of an answer that keeps its request under way until it is over.
+//! The body of an answer that keeps something until it is over, such as its request or its place.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,9 +7,9 @@ use axum::body::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
 /// A body with what is dropped after it: a stream of news may be silent for longer than an idle connection lives.
-pub(super) struct Held<T> {
-    pub(super) body: axum::body::Body,
-    pub(super) _until_over: T,
+pub(crate) struct Held<T> {
+    pub(crate) body: axum::body::Body,
+    pub(crate) _until_over: T,
 }
 
 impl<T: Unpin> Body for Held<T> {

@@ -3,15 +3,17 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use slipway_domain::drift::{MAX_OVERRIDE_CHARS, MAX_OVERRIDES};
+use slipway_domain::drift::{MAX_OVERRIDE_CHARS, MAX_REPORTED};
 use slipway_domain::facts::MAX_FACT_TEXT;
 use slipway_domain::{HostId, HostName, Instruction, Observation, ReleaseId};
 use slipway_store::Caller;
 use slipway_text::scrub;
 use slipway_wire::release::ReleaseManifest;
 use slipway_wire::route;
+use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
+use crate::drift;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, PathParam, Wait};
@@ -101,7 +103,7 @@ fn trimmed(mut observation: Observation) -> Observation {
         keep(trouble, MAX_MESSAGE);
     }
     if let Some(overrides) = &mut observation.overrides {
-        overrides.truncate(MAX_OVERRIDES + 1);
+        overrides.truncate(MAX_REPORTED);
         for seen in overrides {
             keep(&mut seen.expected, MAX_OVERRIDE_CHARS);
             keep(&mut seen.found, MAX_OVERRIDE_CHARS);
@@ -134,25 +136,9 @@ async fn exchange(app: &App, host: HostId, observation: Observation, wait: Wait)
     let parked = wait
         .duration()
         .map(|wait| (Instant::now() + wait, app.parking.park(host)));
-    // Before the report that names it wakes a worker.
-    app.store.keep_plan(host, &observation).await?;
-    let recorded = app.store.record_observation(host, &observation).await?;
-    if recorded.news {
-        // What fails here is found by a worker.
-        if let Err(error) = app.store.note_drift(Some(host), &app.audit_key).await {
-            tracing::warn!(
-                error = slipway_telemetry::error_chain(&error),
-                "cannot note whether the host drifts"
-            );
-        }
-    }
-    // Only now: what another machine with this token says must not count.
-    let awaited = app.store.keep_facts(host, &observation).await?;
-    if let Some(rollout) = recorded.rollout.filter(|_| recorded.news).or(awaited) {
-        app.wake.publish_rollout(rollout).await;
-    }
-    let instructions = app.store.instruct(recorded.assigned, &app.audit_key).await?;
-    if let Some(instruction) = instructions.into_values().next() {
+    let turn = app.agent_turns.take().await;
+    // Thousands of requests wait below, so what came before has a place of its own, which is free by then.
+    if let Some(instruction) = Box::pin(report(app, host, observation, turn)).await? {
         return Ok(instruction);
     }
     let Some((deadline, mut parked)) = parked else {
@@ -164,6 +150,34 @@ async fn exchange(app: &App, host: HostId, observation: Observation, wait: Wait)
         Ok(SyncOutcome::Full) => Err(ApiError::crowded()),
         Ok(SyncOutcome::Replaced | SyncOutcome::Draining) | Err(_) => Ok(Instruction::Idle),
     }
+}
+
+/// Keeps what the agent sees, and gives what is to be done already.
+async fn report(
+    app: &App,
+    host: HostId,
+    observation: Observation,
+    turn: Option<SemaphorePermit<'_>>,
+) -> Result<Option<Instruction>> {
+    // Before the report that names it wakes a worker.
+    app.store.keep_plan(host, &observation).await?;
+    let recorded = app.store.record_observation(host, &observation).await?;
+    let turn = if recorded.news {
+        // Many wait for one transaction here, and none of them needs a turn for it.
+        drop(turn);
+        drift::note(app, host).await;
+        app.agent_turns.take().await
+    } else {
+        turn
+    };
+    // Only now: what another machine with this token says must not count.
+    let awaited = app.store.keep_facts(host, &observation).await?;
+    let instructions = app.store.instruct(recorded.assigned, &app.audit_key).await;
+    drop(turn);
+    if let Some(rollout) = recorded.rollout.filter(|_| recorded.news).or(awaited) {
+        app.wake.publish_rollout(rollout).await;
+    }
+    Ok(instructions?.into_values().next())
 }
 
 /// Fetch the signed manifest of a release that names this host
@@ -182,5 +196,6 @@ async fn manifest(
     let Caller::Host { id, .. } = caller else {
         return Err(ApiError::Forbidden("only a host's token can ask this".to_owned()));
     };
+    let _turn = app.agent_turns.take().await;
     Ok(Json(app.store.get_manifest_for_host(release, id).await?))
 }

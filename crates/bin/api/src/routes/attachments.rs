@@ -1,23 +1,25 @@
 //! What is attached to releases.
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
-use slipway_domain::{AttachmentKind, ReleaseId};
-use slipway_store::NewAttachment;
+use axum::response::{IntoResponse, Response};
+use slipway_console::api::UntilSent;
+use slipway_domain::ReleaseId;
 use slipway_wire::attachment::{
-    AttachDocument, AttachedDocument, Attachment, DocumentQuery, EntriesQuery, ReleaseComponents,
+    AttachDocument, AttachedDocument, Attachment, DocumentQuery, EntriesQuery, MAX_WORDS, ReleaseComponents,
     ReleaseVulnerabilities,
 };
 use slipway_wire::page::Page;
 use slipway_wire::route;
-use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Answer, whole};
-use crate::attachment::{self, Entries};
+use super::{Answer, number_of, whole};
+use crate::attachment::{self, Entry};
 use crate::auth::RequestContext;
+use crate::connection::Held;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
-use crate::extract::{DocumentJsonBody, JsonBody, QueryParams, page_limit};
+use crate::extract::{DocumentBody, QueryParams, page_limit, parse};
 use crate::reference::ReleaseParam;
 use crate::state::App;
 use crate::text;
@@ -42,23 +44,19 @@ endpoints! {
 async fn attach(
     context: RequestContext,
     ReleaseParam(id): ReleaseParam,
-    JsonBody(request): DocumentJsonBody<AttachDocument>,
+    DocumentBody { bytes, place }: DocumentBody,
 ) -> Answer<Attachment> {
-    let AttachDocument { kind, document } = request;
-    let room = context.reading.room().await.ok_or_else(ApiError::crowded)?;
-    let (read, document) = on_a_thread(room, move || (attachment::read(kind, &document), document)).await?;
-    let read = read.map_err(|error| ApiError::field("document", error.to_string()))?;
-    let (severities, dismissed) = read.entries.severities();
-    let new = NewAttachment {
-        kind,
-        format: read.format,
-        entries: number(read.entries.len()),
-        severities,
-        dismissed,
-        document,
-    };
-    let attached = context.store.attach(id, &new, &context.by()).await?;
-    Ok(Json(attached))
+    let reading = context.documents.read.place().await?;
+    let new = on_a_thread(move || {
+        let _reading = reading;
+        let AttachDocument { kind, document } = parse(&bytes)?;
+        drop(bytes);
+        let new = attachment::attached(kind, document);
+        let new = new.map_err(|error| ApiError::field("document", error.to_string()))?;
+        Ok((new, place))
+    });
+    let (new, _place) = new.await?;
+    Ok(Json(context.store.attach(id, new, &context.by()).await?))
 }
 
 /// List what is attached to a release
@@ -85,8 +83,23 @@ async fn document(
     State(app): State<App>,
     ReleaseParam(id): ReleaseParam,
     QueryParams(query): QueryParams<DocumentQuery>,
-) -> Answer<AttachedDocument> {
-    Ok(Json(app.store.get_document(id, query.kind, query.version).await?))
+) -> Result<Response> {
+    let place = app.documents.held.place().await?;
+    let stored = app.store.get_document(id, query.kind, query.version).await?;
+    on_a_thread(move || {
+        let response = Json(stored.verify()?).into_response();
+        // It is in memory until it is sent, also as a part of a page.
+        let place = UntilSent::new(place);
+        let mut response = response.map(|body| {
+            Body::new(Held {
+                body,
+                _until_over: place.clone(),
+            })
+        });
+        response.extensions_mut().insert(place);
+        Ok(response)
+    })
+    .await
 }
 
 /// List the components of a release
@@ -98,7 +111,7 @@ async fn document(
     responses(
         (status = 200, description = "Some of them by name, and how many there are", body = ReleaseComponents),
         (status = 404, description = "No bill of materials is attached"),
-        (status = 409, description = "Somebody changed it in the database"),
+        (status = 409, description = "It cannot be read, or somebody changed it in the database"),
     )
 )]
 async fn components(
@@ -106,17 +119,7 @@ async fn components(
     ReleaseParam(id): ReleaseParam,
     QueryParams(query): QueryParams<EntriesQuery>,
 ) -> Answer<ReleaseComponents> {
-    let wanted = Wanted::of(&query)?;
-    let (attachment, entries) = newest(&app, id, AttachmentKind::Sbom).await?;
-    let Entries::Components(all) = entries else {
-        return Err(ApiError::Internal(
-            "a bill of materials was read as a report".into(),
-        ));
-    };
-    let (total, items) = wanted.page(all, |one| {
-        let parts = [Some(&one.name), one.version.as_ref(), one.purl.as_ref()];
-        parts.into_iter().flatten().map(String::as_str).collect()
-    });
+    let (attachment, total, items) = page_of(&app, id, query).await?;
     Ok(Json(ReleaseComponents {
         attachment,
         total,
@@ -133,7 +136,7 @@ async fn components(
     responses(
         (status = 200, description = "Some of them, the worst first, and how many there are", body = ReleaseVulnerabilities),
         (status = 404, description = "No report is attached"),
-        (status = 409, description = "Somebody changed it in the database"),
+        (status = 409, description = "It cannot be read, or somebody changed it in the database"),
     )
 )]
 async fn vulnerabilities(
@@ -141,18 +144,7 @@ async fn vulnerabilities(
     ReleaseParam(id): ReleaseParam,
     QueryParams(query): QueryParams<EntriesQuery>,
 ) -> Answer<ReleaseVulnerabilities> {
-    let wanted = Wanted::of(&query)?;
-    let (attachment, entries) = newest(&app, id, AttachmentKind::Vulnerabilities).await?;
-    let Entries::Vulnerabilities(all) = entries else {
-        return Err(ApiError::Internal(
-            "a report was read as a bill of materials".into(),
-        ));
-    };
-    let (total, items) = wanted.page(all, |one| {
-        let parts = [Some(&one.id), one.component.as_ref(), one.state.as_ref()];
-        let parts = parts.into_iter().flatten().map(String::as_str);
-        parts.chain([one.severity.as_str()]).collect()
-    });
+    let (attachment, total, items) = page_of(&app, id, query).await?;
     Ok(Json(ReleaseVulnerabilities {
         attachment,
         total,
@@ -160,66 +152,56 @@ async fn vulnerabilities(
     }))
 }
 
-/// The newest document of this kind, read.
-async fn newest(app: &App, id: ReleaseId, kind: AttachmentKind) -> Result<(Attachment, Entries)> {
-    let room = app.reading.room().await.ok_or_else(ApiError::crowded)?;
-    let AttachedDocument { attachment, document } = app.store.get_document(id, kind, None).await?;
-    let read = on_a_thread(room, move || attachment::read(kind, &document)).await?;
-    let read = read.map_err(|error| ApiError::Internal(Box::new(error)))?;
-    Ok((attachment, read.entries))
-}
-
-/// Reading some megabytes takes a while, in which other requests go on.
-async fn on_a_thread<T: Send + 'static>(
-    room: OwnedSemaphorePermit,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T> {
-    let work = move || {
-        let done = work();
-        drop(room);
-        done
-    };
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| ApiError::Internal(Box::new(error)))
-}
-
-/// Which entries are wanted.
-struct Wanted<'a> {
-    words: Vec<String>,
-    query: &'a EntriesQuery,
-    limit: u32,
-}
-
-impl<'a> Wanted<'a> {
-    fn of(query: &'a EntriesQuery) -> Result<Self> {
-        let words = query.text.as_deref().unwrap_or_default();
-        if !words.trim().is_empty() {
-            text::check("text", words, text::REFERENCE)?;
-        }
-        Ok(Self {
-            words: words.split_whitespace().map(str::to_lowercase).collect(),
-            query,
-            limit: page_limit(query.limit)?,
-        })
-    }
-
-    /// How many entries have every word in one of their parts, and those of the page.
-    fn page<T>(&self, mut all: Vec<T>, parts: impl Fn(&T) -> Vec<&str>) -> (u32, Vec<T>) {
+/// Entries of the newest document of their kind that have every word in one of their parts: how many, and those of the page.
+async fn page_of<T: Entry>(
+    app: &App,
+    id: ReleaseId,
+    query: EntriesQuery,
+) -> Result<(Attachment, u32, Vec<T>)> {
+    let EntriesQuery { text, skip, limit } = query;
+    let (words, limit) = (words(text)?, page_limit(limit)?);
+    let reading = app.documents.read.place().await?;
+    let stored = app.store.get_document(id, T::KIND, None).await?;
+    on_a_thread(move || {
+        let _reading = reading;
+        let AttachedDocument { attachment, document } = stored.verify()?;
+        let read = attachment::read::<T>(&document);
+        // An earlier version may have taken what this one does not.
+        let (_, mut all) = read.map_err(|error| {
+            let (kind, version) = (T::KIND.words(), attachment.version);
+            ApiError::Conflict(format!(
+                "the {kind} {version} cannot be read: {error}; attach another"
+            ))
+        })?;
         all.retain(|one| {
-            let parts: Vec<String> = parts(one).into_iter().map(str::to_lowercase).collect();
+            let parts: Vec<String> = one.parts().map(str::to_lowercase).collect();
             let has = |word: &String| parts.iter().any(|part| part.contains(word.as_str()));
-            self.words.iter().all(has)
+            words.iter().all(has)
         });
-        let total = number(all.len());
-        let skip = self.query.skip.unwrap_or_default() as usize;
-        (
-            total,
-            all.into_iter().skip(skip).take(self.limit as usize).collect(),
-        )
-    }
+        let total = number_of(all.len());
+        let items = all.into_iter().skip(skip.unwrap_or_default() as usize);
+        Ok((attachment, total, items.take(limit as usize).collect()))
+    })
+    .await
 }
 
-fn number(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
+/// The words that are searched for.
+fn words(text: Option<String>) -> Result<Vec<String>> {
+    let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
+        return Ok(Vec::new());
+    };
+    text::check("text", &text, text::SEARCH)?;
+    let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+    if words.len() > MAX_WORDS {
+        let detail = format!("it has {} words; use at most {MAX_WORDS}", words.len());
+        return Err(ApiError::field("text", detail));
+    }
+    Ok(words)
+}
+
+/// Work on some megabytes takes a while, in which other requests go on. It ends also for a client that has gone, so it keeps
+/// its place itself.
+async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| ApiError::Internal(Box::new(error)))?
 }

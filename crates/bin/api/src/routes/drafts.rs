@@ -6,7 +6,7 @@ use slipway_wire::release::{CreateDraft, Draft, DraftPage, Release, SealDraft};
 use slipway_wire::route;
 
 use super::releases::{new_release, require_closures};
-use super::{Created, created};
+use super::{Created, created, number_of};
 use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
 use crate::error::ApiError;
@@ -71,7 +71,7 @@ async fn add(
 fn draft(id: ReleaseId, hosts: i64) -> Draft {
     Draft {
         id,
-        hosts: u32::try_from(hosts).unwrap_or(u32::MAX),
+        hosts: number_of(hosts),
     }
 }
 

@@ -118,14 +118,15 @@ async fn make(app: &App, oidc: &Oidc, request: &FinishOidc) -> Result<TokenCreat
     let id = oidc::person_id(&person);
     let granted = match oidc.grant(&person, &environments) {
         Ok(granted) => granted,
-        Err(refused) if !oidc.is_sure_of(&person) => return Err(refused),
-        Err(refused) => {
+        Err(why) => {
             // Somebody who was here before must not go on with what was granted then.
-            let about = oidc::about_refused(&person);
-            if let Some(name) = app.store.take_roles(id, &about, key).await? {
-                tracing::warn!(principal = %name, "somebody without a role any more tried to sign in; what was granted is gone");
+            if oidc.is_sure_of(&person) {
+                let about = oidc::about_refused(&person, &why);
+                if let Some(name) = app.store.take_roles(id, &about, key).await? {
+                    tracing::warn!(principal = %name, why, "a sign-in without a role took what was granted before");
+                }
             }
-            return Err(refused);
+            return Err(ApiError::Forbidden(why));
         }
     };
     let (token, hash) = auth::new_token()?;

@@ -60,7 +60,7 @@ async fn take(
         let detail = format!("the text has {} bytes; send at most {longest}", piece.text.len());
         return Err(ApiError::field("text", detail));
     }
-    let room = app.printed.room().await.ok_or_else(ApiError::crowded)?;
+    let room = app.printed.room.place().await?;
     let kept = app.store.keep_output(id, &piece).await?;
     drop(room);
     if let Some(number) = kept.number {

@@ -25,7 +25,7 @@ use slipway_wire::rollout::{
 use slipway_wire::route;
 use tracing::Span;
 
-use super::{Answer, Created, find_environment, page, requested_page, strategy_problems};
+use super::{Answer, Created, find_environment, number_of, page, requested_page, strategy_problems};
 use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
@@ -90,7 +90,8 @@ async fn create(
     let id = once.id(RolloutId::from_uuid, RolloutId::generate);
     let context = &context;
     let find = |_| async move { once::found(context.store.get_rollout(id).await) };
-    once.answer(find, begin(context, id, &request, caller)).await
+    once.answer(find, Box::pin(begin(context, id, &request, caller)))
+        .await
 }
 
 async fn begin(
@@ -376,10 +377,6 @@ fn shown(environment: Environment, prepared: Prepared) -> RolloutPlan {
         release_label: Some(label),
         open_rollout_number: environment.open_rollout_number,
     }
-}
-
-fn number_of(hosts: usize) -> u32 {
-    u32::try_from(hosts).unwrap_or(u32::MAX)
 }
 
 /// Show a rollout

@@ -1,5 +1,7 @@
 //! What is attached to releases: kept as it was, in versions, and read as text of somebody else.
 
+mod bounds;
+
 use axum::http::Method;
 use serde_json::{Value, json};
 use slipway_api::error::MAX_DOCUMENT_BODY_BYTES;
@@ -155,14 +157,69 @@ async fn the_first_version_and_the_newest_are_kept_of_each_kind(pool: PgPool) {
         .expect(404);
 }
 
-/// Whoever sends a document as long as may be has it read by the api, and not refused by what stands before it.
+/// Whoever sends a document as long as may be has it read by the api, and not refused by the proxy before it. There are those of
+/// the containers, of the modules, and of the stack for development.
 #[test]
-fn the_proxy_takes_what_the_api_takes() {
-    let proxy = include_str!("../../../../../deploy/compose/nginx.conf");
-    let (_, limit) = proxy.split_once("client_max_body_size ").unwrap();
-    let (limit, _) = limit.split_once("m;").unwrap();
-    let limit: usize = limit.parse().unwrap();
-    assert!(limit * 1024 * 1024 > MAX_DOCUMENT_BODY_BYTES, "{limit} MiB");
+fn the_proxies_take_what_the_api_takes() {
+    for (config, before, after) in [
+        (
+            include_str!("../../../../../deploy/compose/nginx.conf"),
+            "client_max_body_size ",
+            "m;",
+        ),
+        (
+            include_str!("../../../../../nix/contract.nix"),
+            "ownBodyMiB = ",
+            ";",
+        ),
+        (
+            include_str!("../../../dev/src/nginx_conf.rs"),
+            "client_max_body_size ",
+            "m;",
+        ),
+    ] {
+        let limits = config.split(before).skip(1).map(|rest| {
+            let (limit, _) = rest.split_once(after).unwrap();
+            limit.parse::<usize>().unwrap()
+        });
+        let limits: Vec<usize> = limits.collect();
+        assert!(!limits.is_empty(), "no {before}");
+        for limit in limits {
+            assert!(limit * 1024 * 1024 > MAX_DOCUMENT_BODY_BYTES, "{before}{limit}");
+        }
+    }
+    // The modules and the containers give this limit to the domains of Slipway's own api.
+    for nix in [
+        include_str!("../../../../../modules/control-plane.nix"),
+        include_str!("../../../../../nix/containers/slipway.nix"),
+    ] {
+        assert!(nix.contains("contract.proxy.ownBodyMiB"));
+    }
+}
+
+/// An earlier version took any list of objects for a report of vulnix.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_document_that_this_version_does_not_take_is_told_of_with_its_cure(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.attach("vulnerabilities", &report()).await.expect(200);
+    sqlx::query(
+        "UPDATE release_attachments SET document = '[{}]',
+                digest = 'sha256:' || encode(sha256(convert_to('[{}]', 'UTF8')), 'hex')",
+    )
+    .execute(&world.app.pool)
+    .await
+    .unwrap();
+    let refused = world.get(route::RELEASE_VULNERABILITIES, "").await.expect(409);
+    let detail = refused.detail();
+    assert!(
+        detail.starts_with("the report of vulnerabilities 1 cannot be read: it is a list")
+            && detail.ends_with("; attach another"),
+        "{detail}"
+    );
+    world
+        .get(route::RELEASE_DOCUMENT, "?kind=vulnerabilities")
+        .await
+        .expect(200);
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]

@@ -9,6 +9,7 @@ mod forms;
 mod many;
 mod output;
 mod subjects;
+mod told;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request};

@@ -2,6 +2,7 @@
 
 mod connections;
 mod dependencies;
+mod documents;
 mod harness;
 mod leavers;
 mod start;

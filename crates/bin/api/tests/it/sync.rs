@@ -7,7 +7,7 @@ use axum::http::Request;
 use serde_json::{Value, json};
 use slipway_domain::HostId;
 use slipway_wire::route;
-use sqlx::PgPool;
+use sqlx::{Connection as _, PgConnection, PgPool};
 
 use crate::support::{Answer, TestApp, closure, observation};
 
@@ -51,6 +51,57 @@ async fn a_step_that_was_driven_by_hand_tells_its_host_nothing(pool: PgPool) {
             assert_eq!(told.body, json!({ "do": "idle" }), "{state}");
         }
     }
+}
+
+/// One that leads takes the news of others along, who rely on it.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn news_are_noted_also_when_the_request_that_notes_them_is_cut_off(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let tokens = app.fleet("prod", &["web-1", "web-2"]).await;
+    let seen = ["web-1", "web-2"].map(|host| {
+        let mut seen = observation(host);
+        seen["live"] = json!(closure(host));
+        seen
+    });
+    let mut log = PgConnection::connect_with(&app.pool.connect_options())
+        .await
+        .unwrap();
+    sqlx::raw_sql("BEGIN; SELECT FROM event_head FOR UPDATE")
+        .execute(&mut log)
+        .await
+        .unwrap();
+    let waits = async || {
+        let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while sqlx::query_scalar::<_, i64>(waits)
+            .fetch_one(&app.pool)
+            .await
+            .unwrap()
+            == 0
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let waited = async {
+        tokio::select! {
+            _ = sync(&app, &tokens[0], &seen[0], None) => panic!("it does not wait for the log"),
+            () = waits() => {}
+        }
+        // The first request is gone now.
+        let second = sync(&app, &tokens[1], &seen[1], None);
+        let free = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            sqlx::raw_sql("COMMIT").execute(&mut log).await.unwrap();
+        };
+        tokio::join!(second, free).0.expect(200);
+    };
+    tokio::time::timeout(Duration::from_secs(30), waited)
+        .await
+        .unwrap();
+    let noted: i64 = sqlx::query_scalar("SELECT count(*) FROM hosts WHERE baseline IS NOT NULL")
+        .fetch_one(&app.pool)
+        .await
+        .unwrap();
+    assert_eq!(noted, 2);
 }
 
 async fn until_parked(app: &TestApp, hosts: usize) {

@@ -5,11 +5,11 @@ use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use maud::{Markup, html};
+use serde::de::DeserializeOwned;
 use slipway_domain::{AttachmentKind, Severity};
 use slipway_text::number::{bytes, count};
-use slipway_wire::attachment::{
-    AttachedDocument, Attachment, Component, ReleaseComponents, ReleaseVulnerabilities, Vulnerability,
-};
+use slipway_wire::attachment::{AttachedDocument, Attachment, ReleaseComponents, ReleaseVulnerabilities};
+use slipway_wire::output::MAX_SEARCH_CHARS;
 use slipway_wire::page::Page;
 use slipway_wire::release::Release;
 use slipway_wire::route;
@@ -109,7 +109,10 @@ struct Asked {
 impl Asked {
     fn of(query: &Fields) -> Self {
         Self {
-            text: view::words(query.text("q")).chars().take(200).collect(),
+            text: view::words(query.text("q"))
+                .chars()
+                .take(MAX_SEARCH_CHARS)
+                .collect(),
             page: query.text("page").parse().unwrap_or(1).clamp(1, MOST_PAGES),
         }
     }
@@ -141,67 +144,92 @@ impl Asked {
     }
 }
 
-/// The components of a release, with a search.
-pub(super) async fn components(ui: Ui, Path(id): Path<String>, query: Fields) -> Reply {
-    let release: Release = ui.api.get(&route::fill(route::RELEASE, escape(&id))).await?;
-    let asked = Asked::of(&query);
-    let found: ReleaseComponents = ui
-        .api
-        .get(&asked.query(route::RELEASE_COMPONENTS, release.id))
-        .await?;
-    let path = format!("{}/components", path_of(&release));
-    let rows = found.items.iter().map(|one: &Component| {
-        let text = |value: &Option<String>| html! { @if let Some(value) = value { (view::words(value)) } };
-        [
-            html! { (view::words(&one.name)) },
-            text(&one.version),
-            text(&one.purl),
-        ]
-    });
-    let table = table::of(["Component", "Version", "Package URL"], rows);
-    let content = html! {
-        (crumbs(&release))
-        h1 { "Components of " (view::words(&release.label().to_string())) }
-        p { (about(&ui, &found.attachment)) }
-        section #entries { (asked.frame(&path, found.total, &table)) }
-    };
-    Ok(ui.page("Components", &content))
+/// What a document names, as a page lists it.
+pub(super) trait Entries: DeserializeOwned {
+    /// The route of the API.
+    const ROUTE: &str;
+    /// The last part of the page's path.
+    const PATH: &str;
+    /// Its name in the browser.
+    const TITLE: &str;
+    /// What stands above it.
+    const HEADING: &str;
+
+    /// The document, and how many of its entries were found.
+    fn found(&self) -> (&Attachment, u32);
+    /// Those of the page.
+    fn table(&self) -> Markup;
 }
 
-/// The known vulnerabilities of a release, with a search.
-pub(super) async fn vulnerabilities(ui: Ui, Path(id): Path<String>, query: Fields) -> Reply {
+impl Entries for ReleaseComponents {
+    const ROUTE: &str = route::RELEASE_COMPONENTS;
+    const PATH: &str = "components";
+    const TITLE: &str = "Components";
+    const HEADING: &str = "Components";
+
+    fn found(&self) -> (&Attachment, u32) {
+        (&self.attachment, self.total)
+    }
+
+    fn table(&self) -> Markup {
+        let rows = self.items.iter().map(|one| {
+            [
+                html! { (view::words(&one.name)) },
+                text(one.version.as_ref()),
+                text(one.purl.as_ref()),
+            ]
+        });
+        table::of(["Component", "Version", "Package URL"], rows)
+    }
+}
+
+impl Entries for ReleaseVulnerabilities {
+    const ROUTE: &str = route::RELEASE_VULNERABILITIES;
+    const PATH: &str = "vulnerabilities";
+    const TITLE: &str = "Vulnerabilities";
+    const HEADING: &str = "Known vulnerabilities";
+
+    fn found(&self) -> (&Attachment, u32) {
+        (&self.attachment, self.total)
+    }
+
+    fn table(&self) -> Markup {
+        let rows = self.items.iter().map(|one| {
+            let tone = if one.dismissed {
+                Tone::Idle
+            } else {
+                tone(one.severity)
+            };
+            [
+                html! { code { (view::words(&one.id)) } },
+                view::badge(tone, one.severity.as_str()),
+                text(one.component.as_ref()),
+                text(one.fixed_in.as_ref()),
+                text(one.state.as_ref()),
+            ]
+        });
+        table::of(["Id", "Severity", "In", "Mended in", "Said of it"], rows)
+    }
+}
+
+fn text(value: Option<&String>) -> Markup {
+    html! { @if let Some(value) = value { (view::words(value)) } }
+}
+
+/// The components or the known vulnerabilities of a release, with a search.
+pub(super) async fn page_of<T: Entries>(ui: Ui, Path(id): Path<String>, query: Fields) -> Reply {
     let release: Release = ui.api.get(&route::fill(route::RELEASE, escape(&id))).await?;
     let asked = Asked::of(&query);
-    let found: ReleaseVulnerabilities = ui
-        .api
-        .get(&asked.query(route::RELEASE_VULNERABILITIES, release.id))
-        .await?;
-    let path = format!("{}/vulnerabilities", path_of(&release));
-    let rows = found.items.iter().map(|one: &Vulnerability| {
-        let text = |value: &Option<String>| html! { @if let Some(value) = value { (view::words(value)) } };
-        [
-            html! { code { (view::words(&one.id)) } },
-            view::badge(
-                if one.dismissed {
-                    Tone::Idle
-                } else {
-                    tone(one.severity)
-                },
-                one.severity.as_str(),
-            ),
-            text(&one.component),
-            text(&one.fixed_in),
-            text(&one.state),
-        ]
-    });
-    let table = table::of(["Id", "Severity", "In", "Mended in", "Said of it"], rows);
+    let found: T = ui.api.get(&asked.query(T::ROUTE, release.id)).await?;
+    let (document, total) = found.found();
+    let path = format!("{}/{}", path_of(&release), T::PATH);
     let content = html! {
         (crumbs(&release))
-        h1 { "Known vulnerabilities of " (view::words(&release.label().to_string())) }
-        p { (badges(&found.attachment)) (about(&ui, &found.attachment)) }
-        section #entries { (asked.frame(&path, found.total, &table)) }
+        h1 { (T::HEADING) " of " (view::words(&release.label().to_string())) }
+        p { (badges(document)) (about(&ui, document)) }
+        section #entries { (asked.frame(&path, total, &found.table())) }
     };
-    Ok(ui.page("Vulnerabilities", &content))
+    Ok(ui.page(T::TITLE, &content))
 }
 
 fn crumbs(release: &Release) -> Markup {
@@ -217,7 +245,7 @@ pub(super) async fn document(
     let of = Query::of(route::fill(route::RELEASE_DOCUMENT, escape(&id)))
         .with("kind", &kind)
         .with_some("version", query.filled("version"));
-    let found: AttachedDocument = ui.api.get(&of).await?;
+    let (found, kept): (AttachedDocument, _) = ui.api.get_long(&of).await?;
     let name = format!(
         "attachment; filename=\"{}-{}.json\"",
         found.attachment.kind, found.attachment.version
@@ -228,5 +256,8 @@ pub(super) async fn document(
     if let Ok(name) = HeaderValue::from_str(&name) {
         headers.insert(CONTENT_DISPOSITION, name);
     }
-    Ok(response)
+    Ok(match kept {
+        Some(kept) => kept.keep(response),
+        None => response,
+    })
 }

@@ -101,6 +101,10 @@ fn facts(ui: &Ui, host: &Host) -> Markup {
             @if let Some(skew) = host.clock_skew_seconds.filter(|skew| skew.abs() > 2) {
                 dt { "Clock" } dd { (skew.abs()) " s " (if skew > 0 { "ahead" } else { "behind" }) }
             }
+            @if let Some(accepted) = &host.accepted {
+                dt { "Accepted" }
+                dd { "by " (view::words(accepted.by_words())) " " (view::ago(ui.now, accepted.at)) ": " (view::words(&accepted.reason)) }
+            }
             dt { "Labels" } dd { @if host.labels.is_empty() { span.faint { "none" } } @else { (hosts::labels(host)) } }
             dt { "Made" } dd { (view::at(host.created_at)) }
             @if let Some(at) = host.retired_at { dt { "Retired" } dd { (view::at(at)) } }

@@ -34,6 +34,7 @@ use axum::routing::{get, post};
 use http::header::REFRESH;
 use http::{HeaderValue, Method, StatusCode, Uri};
 use maud::{Markup, html};
+use slipway_wire::attachment::{ReleaseComponents, ReleaseVulnerabilities};
 use slipway_wire::problem::{self, Problem};
 
 use crate::api::plain;
@@ -58,10 +59,13 @@ pub(crate) fn router(console: Arc<Console>) -> Router {
         .route("/releases", get(releases::show))
         .route("/releases/{id}", get(release::show).post(release::change))
         .route("/releases/{id}/start", get(start::show).post(start::begin))
-        .route("/releases/{id}/components", get(attachments::components))
+        .route(
+            "/releases/{id}/components",
+            get(attachments::page_of::<ReleaseComponents>),
+        )
         .route(
             "/releases/{id}/vulnerabilities",
-            get(attachments::vulnerabilities),
+            get(attachments::page_of::<ReleaseVulnerabilities>),
         )
         .route("/releases/{id}/documents/{kind}", get(attachments::document))
         .route("/releases/{id}/compare/{other}", get(release::compare))

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue};
 use maud::{Markup, html};
 use percent_encoding::percent_decode_str;
 use slipway_wire::access::TokenCreated;
-use slipway_wire::oidc::{ATTEMPT_SECONDS, FinishOidc, OidcBegun};
+use slipway_wire::oidc::{ATTEMPT_MINUTES, ATTEMPT_SECONDS, FinishOidc, OidcBegun};
 use slipway_wire::route;
 use subtle::ConstantTimeEq;
 use url::Url;
@@ -121,8 +121,9 @@ pub(super) async fn come_back(State(console): State<Arc<Console>>, query: Fields
 
 async fn finish(api: &Api, kept: Option<&Kept<'_>>, query: &Fields, label: String) -> Answer<TokenCreated> {
     let Some(kept) = kept else {
-        let said = "This sign-in was not begun in this browser, or more than 10 minutes ago. Begin it here";
-        return Err(wrong(said));
+        return Err(wrong(format!(
+            "This sign-in was not begun in this browser, or more than {ATTEMPT_MINUTES} minutes ago. Begin it here"
+        )));
     };
     if let Some(error) = query.filled("error") {
         return Err(refused_there(error, query.text("error_description")));

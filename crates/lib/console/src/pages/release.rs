@@ -9,7 +9,7 @@ use slipway_wire::fleet::Environment;
 use slipway_wire::kept::{KeepRelease, KeptRelease};
 use slipway_wire::page::Page;
 use slipway_wire::plan::ReleaseHostPlans;
-use slipway_wire::release::{Release, ReleaseSummary};
+use slipway_wire::release::{Release, ReleaseSummary, SignatureSummary};
 use slipway_wire::rollout::RolloutSummary;
 use slipway_wire::route;
 
@@ -116,6 +116,7 @@ fn facts(ui: &Ui, release: &Release) -> Markup {
             dt { "Hosts" } dd { (release.closures.len()) }
             dt { "Signed" } dd { @match &release.manifest {
                 Some(manifest) => {
+                    @for signature in &manifest.signatures { div { (signed(signature)) } }
                     "manifest " (manifest.number) " of " (manifest.environment) ", expires " (view::ago(ui.now, manifest.expires))
                     @if manifest.expires < ui.now { " " (view::badge(Tone::Bad, "expired")) }
                     span.faint { " digest " code title=(manifest.digest) { (manifest.digest.short()) } }
@@ -127,6 +128,18 @@ fn facts(ui: &Ui, release: &Release) -> Markup {
                 @if let Some(reason) = &kept.reason { ": " (view::words(reason)) } } }
             dt { "Id" } dd { code { (release.id) } }
         }
+    }
+}
+
+/// Who signed, and what hosts say of that key.
+fn signed(signature: &SignatureSummary) -> Markup {
+    let tone = match (signature.fits, signature.trusted_by) {
+        (Some(false), _) => Tone::Bad,
+        (_, 0) => Tone::Warn,
+        _ => Tone::Good,
+    };
+    html! {
+        "by " (view::words(&signature.algorithm)) " " code { (view::words(&signature.key)) } " " (view::badge(tone, &signature.words()))
     }
 }
 

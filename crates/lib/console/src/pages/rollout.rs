@@ -123,8 +123,14 @@ fn head(ui: &Ui, rollout: &Rollout, earlier: &[RolloutSummary]) -> Markup {
         .iter()
         .find(|other| other.id != summary.id && other.state == RolloutState::Succeeded)
         .and_then(|other| Some(other.finished_at? - other.created_at));
+    // The state's reason has the words of this command, and not who gave it.
+    let ordered = rollout.last_command.as_ref();
+    let ordered = ordered.filter(|done| done.led_to(summary.state));
     html! {
-        @if let Some(reason) = &summary.reason { p.lead { (view::words(reason)) } }
+        @if let Some(done) = ordered {
+            p.lead { (past(done.command)) " by " (done.by) " " (view::ago(ui.now, done.at))
+                @if let Some(reason) = &done.reason { ": " (view::words(reason)) } }
+        } @else if let Some(reason) = &summary.reason { p.lead { (view::words(reason)) } }
         @if let Some(hold) = &summary.hold {
             p.alert.waits { "It " (view::hold(hold)) "." }
         }
@@ -144,6 +150,17 @@ fn head(ui: &Ui, rollout: &Rollout, earlier: &[RolloutSummary]) -> Markup {
             @if let Some(over) = &rollout.overridden { dt { "Freeze overridden" } dd { (over.by) ": " (view::words(&over.reason)) } }
             @if let Some(trace) = &rollout.trace_id { dt { "Trace" } dd { code { (view::words(trace)) } } }
         }
+    }
+}
+
+const fn past(command: CommandKind) -> &'static str {
+    match command {
+        CommandKind::Approve => "Approved",
+        CommandKind::Pause => "Paused",
+        CommandKind::Resume => "Resumed",
+        CommandKind::Revert => "Reverted",
+        CommandKind::Abort => "Aborted",
+        CommandKind::OverrideFreeze => "Freeze overridden",
     }
 }
 
@@ -233,7 +250,7 @@ fn row(ui: &Ui, to: &str, step: &Step) -> [Markup; 7] {
         html! { @if let Some(prior) = &step.prior { (view::closure(prior)) } },
         html! {
             // An answer of the checks is no event, so the page looks for it by itself.
-            span data-soon[step.state == StepState::Verifying] { @if let Some(why) = step.why() { (view::words(why)) } }
+            span data-soon[step.state == StepState::Verifying] { @if let Some(why) = step.why_with_time() { (view::words(&why)) } }
             @if step.failures > 0 { span.faint { " (failed " (step.failures) "×)" } }
         },
     ]

@@ -14,7 +14,7 @@ async fn a_person_comes_back_with_name_and_groups() {
     assert_eq!(person.subject, "248289761001");
     assert_eq!(person.email.as_deref(), Some("anna@example.org"));
     assert_eq!(person.username.as_deref(), Some("anna"));
-    assert_eq!(person.groups, ["platform"]);
+    assert_eq!(person.groups.unwrap(), ["platform"]);
 }
 
 #[tokio::test]
@@ -110,25 +110,30 @@ async fn an_address_counts_if_the_provider_verified_it() {
 #[tokio::test]
 async fn groups_are_read_in_every_form_and_amount() {
     let one = sign_in_with(json!({ "groups": "platform" })).await.unwrap();
-    assert_eq!(one.groups, ["platform"]);
+    assert_eq!(one.groups.unwrap(), ["platform"]);
     let many: Vec<String> = (0..10_000)
         .map(|n| format!("0b9a6b1e-6f0e-4a3a-9d5c-{n:012}"))
         .collect();
     let person = sign_in_with(json!({ "groups": many })).await.unwrap();
-    assert_eq!(person.groups.len(), 10_000);
-    let words = sign_in_with(json!({ "groups": { "a": 1 } }))
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(words.contains("OIDC_GROUPS_CLAIM"), "{words}");
-    let words = sign_in_with(json!({ "groups": null }))
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(words.contains("tells no groups"), "{words}");
-    let elsewhere = json!({ "groups": null, "_claim_names": { "groups": "src1" } });
-    let words = sign_in_with(elsewhere).await.unwrap_err().to_string();
-    assert!(words.contains("too many groups"), "{words}");
+    assert_eq!(person.groups.unwrap().len(), 10_000);
+}
+
+/// The person is known all the same: whoever was here before must lose what the groups gave.
+#[tokio::test]
+async fn who_somebody_is_stays_known_without_groups() {
+    for (claims, told) in [
+        (json!({ "groups": { "a": 1 } }), "OIDC_GROUPS_CLAIM"),
+        (json!({ "groups": null }), "tells no groups"),
+        (
+            json!({ "groups": null, "_claim_names": { "groups": "src1" } }),
+            "too many groups",
+        ),
+    ] {
+        let person = sign_in_with(claims).await.unwrap();
+        assert_eq!(person.subject, "248289761001");
+        let why = person.groups.unwrap_err();
+        assert!(why.contains(told), "{why}");
+    }
 }
 
 #[tokio::test]
@@ -141,7 +146,7 @@ async fn a_provider_that_tells_groups_only_when_it_is_asked_is_asked() {
     });
     let client = client(&provider);
     let person = sign_in(&client, &provider).await.unwrap();
-    assert_eq!(person.groups, ["platform"]);
+    assert_eq!(person.groups.unwrap(), ["platform"]);
     assert_eq!(person.email.as_deref(), Some("anna@example.org"));
     // The answer about somebody else gives nobody their groups.
     provider
@@ -162,12 +167,14 @@ async fn names_that_are_not_in_the_token_are_asked_for_and_are_no_condition() {
     });
     let client = client(&provider);
     let person = sign_in(&client, &provider).await.unwrap();
+    assert!(person.is_whole);
     assert_eq!(person.email.as_deref(), Some("anna@example.org"));
     // What is signed counts.
-    assert_eq!(person.groups, ["platform"]);
+    assert_eq!(person.groups.unwrap(), ["platform"]);
     provider.change(|behaviour| behaviour.tells_of_people = Answers::Status(500));
     let person = sign_in(&client, &provider).await.unwrap();
-    assert_eq!((person.email, person.groups), (None, vec!["platform".to_owned()]));
+    assert_eq!((person.email, person.is_whole), (None, false));
+    assert_eq!(person.groups.unwrap(), ["platform"]);
 }
 
 #[tokio::test]

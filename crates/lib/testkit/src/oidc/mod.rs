@@ -1,7 +1,8 @@
-//! A provider of `OpenID` Connect over real HTTP, which does what a test says. People do not see it: a test approves in their
-//! place.
+//! A provider of `OpenID` Connect over real HTTP, which does what a test says. A test approves in a person's place, or a
+//! browser does on its page.
 
 mod keys;
+mod page;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -135,6 +136,7 @@ impl TestProvider {
             .route("/realms/ops/keys", get(show_keys))
             .route("/realms/ops/token", post(give_token))
             .route("/realms/ops/userinfo", get(show_user))
+            .route("/realms/ops/authorize", get(page::ask).post(page::decide))
             .with_state(Arc::clone(&shared));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { shared }
@@ -176,18 +178,24 @@ impl TestProvider {
         let expected = format!("{}/authorize", self.shared.issuer);
         assert!(address.as_str().starts_with(&expected), "{address}");
         let asked: HashMap<String, String> = address.query_pairs().into_owned().collect();
+        self.shared.approve(&asked)
+    }
+}
+
+impl Shared {
+    fn approve(&self, asked: &HashMap<String, String>) -> String {
         for (name, value) in [
             ("response_type", "code"),
             ("client_id", CLIENT_ID),
             ("code_challenge_method", "S256"),
         ] {
-            assert_eq!(asked[name], value, "{address}");
+            assert_eq!(asked[name], value, "{asked:?}");
         }
         assert!(
             asked["scope"].split(' ').any(|scope| scope == "openid"),
-            "{address}"
+            "{asked:?}"
         );
-        let mut codes = lock(&self.shared.codes);
+        let mut codes = lock(&self.codes);
         let code = format!("code-{}", codes.len() + 1);
         let given = Code {
             nonce: asked["nonce"].clone(),
@@ -200,7 +208,7 @@ impl TestProvider {
         query
             .append_pair("code", &code)
             .append_pair("state", &asked["state"])
-            .append_pair("iss", &self.shared.issuer);
+            .append_pair("iss", &self.issuer);
         query.finish()
     }
 }

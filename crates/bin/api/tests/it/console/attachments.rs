@@ -1,5 +1,7 @@
 //! What is attached to a release, on its pages.
 
+use slipway_api::attachment::MOST_HELD;
+
 use super::*;
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
@@ -78,4 +80,28 @@ async fn what_is_attached_is_counted_searched_and_saved_and_never_markup(pool: P
         let got = person.get(path).await;
         assert!((400..500).contains(&got.status), "{path}: {}", got.status);
     }
+}
+
+/// A document is in memory until the page is sent, so it keeps its place so long.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn only_a_few_documents_are_saved_at_once(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.fleet("prod", &["web-1"]).await;
+    app.release(&["web-1"]).await;
+    let body = json!({ "kind": "sbom", "document": r#"{ "bomFormat": "CycloneDX" }"# });
+    app.post("/api/v1/releases/1/attachments", body).await.expect(200);
+    let person = Browser::signed_in(&app, &app.admin).await;
+    let save = async || {
+        let path = "/releases/1/documents/sbom";
+        person.open(Method::GET, path, String::new(), &[]).await
+    };
+    let mut held = Vec::new();
+    for _ in 0..MOST_HELD {
+        let answer = save().await;
+        assert_eq!(answer.status(), 200);
+        held.push(answer);
+    }
+    assert_eq!(save().await.status(), 503);
+    held.pop();
+    assert_eq!(save().await.status(), 200);
 }

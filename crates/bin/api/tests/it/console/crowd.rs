@@ -1,5 +1,6 @@
-//! Hundreds of open pages take no connection that somebody else needs.
+//! Hundreds of open pages, and thousands of agents, take no connection that somebody else needs.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -8,6 +9,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::time::{sleep, timeout};
 
 use super::*;
+use crate::support::observation;
 
 /// Longer than any answer here takes by itself.
 const SOON: Duration = Duration::from_secs(10);
@@ -61,6 +63,20 @@ async fn whoever_follows_a_rollout_reads_none_of_its_hosts(pool: PgPool) {
     assert_eq!(missing.status, 404, "{}", missing.text);
 }
 
+/// People are answered while a crowd waits with all that it may take, which is never more than `most`.
+async fn people_are_served(app: &TestApp, mut busy: Busy, most: i64) {
+    while busy.waiting().await < most {
+        sleep(Duration::from_millis(10)).await;
+    }
+    for _ in 0..20 {
+        let answer = timeout(SOON, app.get(route::WHOAMI)).await;
+        answer.expect("the crowd has all connections").expect(200);
+        let waiting = busy.waiting().await;
+        assert!(waiting <= most, "{waiting} wait at once");
+    }
+    busy.end().await;
+}
+
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_crowd_of_pages_leaves_half_of_the_connections(pool: PgPool) {
     let app = TestApp::new(pool).await;
@@ -68,23 +84,59 @@ async fn a_crowd_of_pages_leaves_half_of_the_connections(pool: PgPool) {
     app.rollout("prod", &["web-1"]).await;
     let browser = Browser::signed_in(&app, &app.admin).await;
     let half = i64::from(app.pool.options().get_max_connections() / 2);
-    let mut busy = Busy::new(&app.pool).await;
+    let busy = Busy::new(&app.pool).await;
     let crowd = join_all((0..10 * half).map(|_| browser.get("/rollouts/1")));
-    let meanwhile = async {
-        while busy.waiting().await < half {
-            sleep(Duration::from_millis(10)).await;
-        }
-        // A host or a person beside them.
-        for _ in 0..20 {
-            let answer = timeout(SOON, app.get(route::WHOAMI)).await;
-            answer.expect("the pages have all connections").expect(200);
-        }
-        assert_eq!(busy.waiting().await, half);
-        busy.end().await;
-    };
-    let (pages, others) = tokio::join!(crowd, timeout(3 * SOON, meanwhile));
+    let (pages, others) = tokio::join!(crowd, timeout(3 * SOON, people_are_served(&app, busy, half)));
     others.expect("the crowd does not come");
     for page in pages {
         assert_eq!(page.status, 200, "{}", page.text);
+    }
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn previews_that_wait_for_agents_hold_no_other_page_up(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let hosts = app.fleet("prod", &["web-1"]).await;
+    app.release(&["web-1"]).await;
+    // An agent that sends its facts, and answers no preflight.
+    let mut seen = observation("web-1");
+    seen["facts"] =
+        json!({ "memory": { "total_bytes": 1 << 30, "available_bytes": 1 << 29, "swap_free_bytes": 0 } });
+    let sync = app.call(Method::POST, route::AGENT_SYNC, &hosts[0], Some(seen));
+    sync.await.expect(200);
+    let browser = Browser::signed_in(&app, &app.admin).await;
+    let most = app.pool.options().get_max_connections();
+    let previews = join_all((0..most).map(|_| browser.get("/environments/prod/preflight?release=1")));
+    let mut previews = pin!(previews);
+    let mut pages = 0;
+    let waited = loop {
+        let page = timeout(SOON / 2, browser.get("/releases"));
+        tokio::select! {
+            waited = &mut previews => break waited,
+            page = page => assert_eq!(page.expect("it waits for the agents").status, 200),
+        }
+        pages += 1;
+    };
+    assert!(pages > 0, "no preview waited");
+    for page in waited {
+        assert!(page.text.contains("web-1"), "{}", page.text);
+    }
+}
+
+/// As all agents of a fleet do after a start of the process.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_crowd_of_agents_leaves_connections_to_people(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let hosts = app.fleet("prod", &["web-1"]).await;
+    let turns = i64::from(app.pool.options().get_max_connections() * 2 / 5);
+    let busy = Busy::new(&app.pool).await;
+    let crowd = join_all((0..20 * turns).map(|_| {
+        let seen = observation("web-1");
+        app.call(Method::POST, route::AGENT_SYNC, &hosts[0], Some(seen))
+    }));
+    let (syncs, others) = tokio::join!(crowd, timeout(3 * SOON, people_are_served(&app, busy, turns)));
+    others.expect("the crowd does not come");
+    for sync in syncs {
+        sync.expect(200);
     }
 }

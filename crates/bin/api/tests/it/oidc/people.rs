@@ -2,6 +2,7 @@
 
 use axum::http::Method;
 use serde_json::{Value, json};
+use slipway_testkit::oidc::Answers;
 use slipway_wire::route;
 use sqlx::PgPool;
 
@@ -93,6 +94,8 @@ async fn what_was_granted_ends_with_a_sign_in_without_a_role(pool: PgPool) {
     for refused in [
         json!({ "sub": "1", "email": "anna@example.org", "groups": ["sales"] }),
         json!({ "sub": "1", "email": "anna@example.com", "groups": ["platform"] }),
+        // People can often change their address themselves, and it is not verified then.
+        json!({ "sub": "1", "email": "anna@example.org", "email_verified": false, "groups": ["platform"] }),
     ] {
         oidc.is("1", "anna@example.org", json!(["platform"]));
         let browser = oidc.sign_in().await;
@@ -101,10 +104,16 @@ async fn what_was_granted_ends_with_a_sign_in_without_a_role(pool: PgPool) {
         let token = token["token"].as_str().unwrap();
         assert_eq!(role(token).await, (200, json!("admin")));
 
-        // A provider that tells no verified address for now takes nothing away.
-        let unsure = json!({ "sub": "1", "email": "anna@example.org", "email_verified": false, "groups": ["platform"] });
-        oidc.provider.claim(unsure);
+        oidc.provider
+            .change(|behaviour| behaviour.user_info = json!({ "sub": "1" }));
+        // A provider that cannot be asked for the address takes nothing away.
+        oidc.provider
+            .claim(json!({ "sub": "1", "email": null, "groups": ["platform"] }));
+        oidc.provider
+            .change(|behaviour| behaviour.tells_of_people = Answers::Status(500));
         assert_eq!(oidc.refused().await.0, 403);
+        oidc.provider
+            .change(|behaviour| behaviour.tells_of_people = Answers::Well);
         assert_eq!(role(browser.token()).await, (200, json!("admin")));
         assert_eq!(role(token).await, (200, json!("admin")));
 
@@ -118,6 +127,66 @@ async fn what_was_granted_ends_with_a_sign_in_without_a_role(pool: PgPool) {
         oidc.is("1", "anna@example.org", json!(["developers"]));
         oidc.sign_in().await;
         assert_eq!(role(token).await, (200, json!("deployer")));
+    }
+    let report = oidc.app.get(route::AUDIT_VERIFY).await.expect(200).body;
+    assert_eq!(report["whole"], json!(true), "{report:#}");
+}
+
+/// Many providers leave an empty claim out. So whoever lost all groups must not keep the roles of before.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_claim_that_is_left_out_keeps_nobodys_roles(pool: PgPool) {
+    let oidc = Oidc::new(pool).await;
+    let asks = async |token: &str| {
+        let who = oidc.app.call(Method::GET, route::WHOAMI, token, None).await;
+        (who.status, who.body["role"].clone())
+    };
+    let events = async || {
+        let query = format!("{}?limit=500&kind=principal", route::EVENTS);
+        let events = oidc.app.get(&query).await.expect(200).body;
+        let causes = events["items"].as_array().unwrap().iter();
+        let causes = causes.map(|event| event["cause"].as_str().unwrap().to_owned());
+        causes
+            .filter(|cause| cause.contains("who has no role any more"))
+            .collect::<Vec<_>>()
+    };
+    oidc.provider
+        .change(|behaviour| behaviour.user_info = json!({ "sub": "1" }));
+    for (groups, told) in [
+        (json!(null), "tells no groups"),
+        (json!({ "a": 1 }), "is no list"),
+        (json!(["platform", 1]), "something other than text"),
+    ] {
+        oidc.is("1", "anna@example.org", json!(["platform"]));
+        let browser = oidc.sign_in().await;
+        let wish = json!({ "label": "of an admin", "principal": "anna-example-org" });
+        let made = oidc.app.post(route::TOKENS, wish).await.expect(201).body;
+        let token = made["token"].as_str().unwrap();
+        assert_eq!(asks(token).await, (200, json!("admin")));
+
+        // While the provider cannot be asked, nobody knows.
+        oidc.is("1", "anna@example.org", json!(null));
+        oidc.provider
+            .change(|behaviour| behaviour.tells_of_people = Answers::Status(500));
+        assert_eq!(oidc.refused().await.0, 503);
+        oidc.provider
+            .change(|behaviour| behaviour.tells_of_people = Answers::Well);
+        assert_eq!(asks(token).await, (200, json!("admin")));
+
+        oidc.is("1", "anna@example.org", groups.clone());
+        let (status, page) = oidc.refused().await;
+        assert_eq!(status, 403, "{groups}: {page}");
+        assert!(page.contains(told), "{groups}: {page}");
+        assert_eq!(asks(browser.token()).await.0, 401, "{groups}");
+        assert_eq!(asks(token).await, (200, json!("viewer")), "{groups}");
+
+        // The audit log says why, once: the next try finds nothing to take.
+        let taken = events().await;
+        assert!(
+            taken.last().is_some_and(|cause| cause.contains(told)),
+            "{taken:?}"
+        );
+        assert_eq!(oidc.refused().await.0, 403);
+        assert_eq!(events().await, taken, "{groups}");
     }
     let report = oidc.app.get(route::AUDIT_VERIFY).await.expect(200).body;
     assert_eq!(report["whole"], json!(true), "{report:#}");

@@ -1,0 +1,188 @@
+//! What documents cost: how many are held in memory at once, and whether other requests go on while one is read.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::request::Builder;
+use axum::http::{Request, Response, StatusCode};
+use futures_util::{StreamExt as _, stream};
+use http_body_util::BodyExt as _;
+use slipway_api::attachment::MOST_HELD;
+use slipway_domain::digest::Digest;
+use slipway_wire::attachment::{MAX_DOCUMENT_BYTES, MAX_ENTRIES, MAX_WORDS};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::*;
+
+/// A bill of materials as long as may be, with as many components as may be.
+fn longest() -> String {
+    // Of letters that take two bytes, and so are not quickly made small.
+    let name = "É".repeat((MAX_DOCUMENT_BYTES / MAX_ENTRIES - 30) / 2);
+    let all: Vec<Value> = (0..MAX_ENTRIES)
+        .map(|n| json!({ "name": format!("{n:05}{name}x") }))
+        .collect();
+    let text = json!({ "bomFormat": "CycloneDX", "components": all }).to_string();
+    assert!(text.len() <= MAX_DOCUMENT_BYTES);
+    text
+}
+
+/// The time that this thread has computed. In these tests it serves all requests.
+fn computed() -> Duration {
+    let times = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(times.split(' ').next().unwrap().parse().unwrap())
+}
+
+impl World {
+    fn request(&self, method: &str, path: &str) -> Builder {
+        Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {}", self.app.admin))
+            .header("content-type", "application/json")
+    }
+
+    fn document(&self) -> Request<Body> {
+        let path = route::fill(route::RELEASE_DOCUMENT, 1);
+        let request = self.request("GET", &format!("{path}?kind=sbom"));
+        request.body(Body::empty()).unwrap()
+    }
+
+    async fn send(&self, request: Request<Body>) -> Response<Body> {
+        self.app.router.clone().oneshot(request).await.unwrap()
+    }
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn the_thread_that_serves_requests_searches_nothing(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.attach("sbom", &longest()).await.expect(200);
+    // Each is found at the end.
+    let words: Vec<String> = (0..MAX_WORDS)
+        .map(|n| format!("{}x", "%C3%A9".repeat(n)))
+        .collect();
+    let words = words.join("+");
+    let mut took = Vec::new();
+    for query in ["?limit=1".to_owned(), format!("?limit=1&text={words}")] {
+        let before = computed();
+        let found = world.get(route::RELEASE_COMPONENTS, &query).await.expect(200);
+        assert_eq!(found.body["total"], MAX_ENTRIES);
+        took.push(computed().saturating_sub(before));
+    }
+    // In a build for tests the search alone takes far longer.
+    eprintln!("without and with words: {took:?}");
+    let allowed = took[0] + Duration::from_millis(100);
+    assert!(took[1] < allowed, "without and with words: {took:?}");
+}
+
+/// Reading the body, reading the document in it and hashing it are work of other threads. The hash alone is the measure.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn the_thread_that_serves_requests_neither_reads_nor_hashes_documents(pool: PgPool) {
+    let world = World::new(pool).await;
+    let text = longest();
+    let before = computed();
+    let digest = Digest::of_bytes(text.as_bytes());
+    let hashing = computed().saturating_sub(before);
+    let body = json!({ "kind": "sbom", "document": text }).to_string();
+    let path = route::fill(route::RELEASE_ATTACHMENTS, 1);
+    let attach = world.request("POST", &path).body(Body::from(body)).unwrap();
+    for request in [attach, world.document()] {
+        let what = request.method().clone();
+        let before = computed();
+        let answer = world.send(request).await;
+        let took = computed().saturating_sub(before);
+        assert_eq!(answer.status(), StatusCode::OK);
+        eprintln!("{what}: {took:?}, hashing: {hashing:?}");
+        assert!(took < hashing, "{what}: {took:?}, hashing: {hashing:?}");
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        let told: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(told["digest"], digest.to_string());
+    }
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn words_that_are_searched_for_are_few_and_short(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.attach("sbom", &sbom(1)).await.expect(200);
+    let (long, many) = ("x".repeat(201), ["x"; MAX_WORDS + 1].join("+"));
+    for (text, said) in [
+        (long, "it has 201 characters; use at most 200"),
+        (many, "it has 11 words; use at most 10"),
+    ] {
+        for route in [route::RELEASE_COMPONENTS, route::RELEASE_VULNERABILITIES] {
+            let refused = world.get(route, &format!("?text={text}")).await.expect(422);
+            assert!(refused.field("text").contains(said), "{:#}", refused.body);
+        }
+    }
+    let most = ["x"; MAX_WORDS].join("+");
+    let found = world
+        .get(route::RELEASE_COMPONENTS, &format!("?text={most}"))
+        .await
+        .expect(200);
+    assert_eq!(found.body["total"], 0);
+}
+
+/// Many upload at once, slowly. The api begins to read a few, sends the others away, and serves other requests meanwhile.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn only_a_few_uploads_are_begun_at_once(pool: PgPool) {
+    const UPLOADS: usize = 24;
+
+    let world = World::new(pool).await;
+    let (begun, go_on) = (Arc::new(AtomicUsize::new(0)), CancellationToken::new());
+    let mut uploads = JoinSet::new();
+    for n in 0..UPLOADS {
+        let (begun, go_on) = (Arc::clone(&begun), go_on.clone());
+        let body = json!({ "kind": "sbom", "document": sbom(n) }).to_string();
+        let (first, second) = body.split_at(20);
+        let second = Bytes::copy_from_slice(second.as_bytes());
+        let first = stream::iter([Ok::<_, std::io::Error>(Bytes::copy_from_slice(first.as_bytes()))]);
+        let rest = stream::once(async move {
+            begun.fetch_add(1, Ordering::SeqCst);
+            go_on.cancelled().await;
+            Ok(second)
+        });
+        let path = route::fill(route::RELEASE_ATTACHMENTS, 1);
+        let request = world
+            .request("POST", &path)
+            .body(Body::from_stream(first.chain(rest)));
+        uploads.spawn(world.app.router.clone().oneshot(request.unwrap()));
+    }
+    for _ in MOST_HELD..UPLOADS {
+        let refused = uploads.join_next().await.unwrap().unwrap().unwrap();
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let seconds: u64 = refused.headers()["retry-after"]
+            .to_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert!((1..10).contains(&seconds), "{seconds}");
+    }
+    assert_eq!(begun.load(Ordering::SeqCst), MOST_HELD);
+    world.get(route::RELEASE_ATTACHMENTS, "").await.expect(200);
+    go_on.cancel();
+    while let Some(attached) = uploads.join_next().await {
+        assert_eq!(attached.unwrap().unwrap().status(), StatusCode::OK);
+    }
+    world.attach("sbom", &sbom(1)).await.expect(200);
+}
+
+/// A document is in memory until its answer is sent, so it keeps its place so long.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn only_a_few_answers_with_documents_are_held_at_once(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.attach("sbom", &sbom(1)).await.expect(200);
+    let mut held = Vec::new();
+    for _ in 0..MOST_HELD {
+        let answer = world.send(world.document()).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        held.push(answer);
+    }
+    let refused = world.send(world.document()).await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    held.pop();
+    assert_eq!(world.send(world.document()).await.status(), StatusCode::OK);
+}

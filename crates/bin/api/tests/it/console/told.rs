@@ -1,0 +1,161 @@
+//! What pages and answers tell of who decided, how long checks may fail, and who signed.
+
+use axum::http::Method;
+use serde_json::json;
+use slipway_domain::{Role, StorePath};
+use slipway_release::SignedManifest;
+use slipway_release::testing::{Signer, manifest, now};
+use slipway_wire::route;
+use sqlx::PgPool;
+
+use super::Browser;
+use crate::support::{TestApp, closure, observation};
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_rollout_that_was_stopped_tells_who_did_it_when_and_why(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let token = app.fleet("prod", &["web-1"]).await.remove(0);
+    let seen = Some(observation("web-1"));
+    app.call(Method::POST, route::AGENT_SYNC, &token, seen)
+        .await
+        .expect(200);
+    let rollout = app.rollout("prod", &["web-1"]).await;
+    let ada = app.principal("ada", Role::Deployer).await;
+    let commands = route::fill(route::ROLLOUT_COMMANDS, &rollout);
+    let browser = Browser::signed_in(&app, &app.admin).await;
+    let shown = async || {
+        let path = route::fill(route::ROLLOUT, &rollout);
+        app.get(&path).await.expect(200).body
+    };
+    assert!(shown().await.get("last_command").is_none());
+    for (command, by, state, words) in [
+        ("pause", &ada, "paused", "Paused by ada <time"),
+        ("resume", &app.admin, "staging", ""),
+        ("abort", &ada, "aborted", "Aborted by ada <time"),
+    ] {
+        let body = json!({ "command": command, "reason": "look at <it>" });
+        let asked = app
+            .call(Method::POST, &commands, by, Some(body))
+            .await
+            .expect(202);
+        assert_ne!(
+            asked.body["last_command"]["command"], command,
+            "not before it is done"
+        );
+        app.drive().await;
+        let now = shown().await;
+        assert_eq!(now["state"], state);
+        let last = &now["last_command"];
+        assert_eq!(
+            (&last["command"], &last["reason"]),
+            (&json!(command), &json!("look at <it>"))
+        );
+        assert!(last["at"].is_string() && last["by"].is_string(), "{last}");
+        let page = browser.get("/rollouts/1").await.text;
+        assert!(page.contains(words), "{command}: {page}");
+        if !words.is_empty() {
+            assert!(page.contains("</time>: look at &lt;it&gt;</p>"), "{page}");
+        }
+    }
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn while_checks_fail_the_time_that_is_left_is_told(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.fleet("prod", &["web-1"]).await;
+    let rollout = app.rollout("prod", &["web-1"]).await;
+    app.bring_steps(None, "verifying").await;
+    let began = async |seconds: i32| {
+        sqlx::query("UPDATE steps SET since = now() - make_interval(secs => $1)")
+            .bind(f64::from(seconds))
+            .execute(&app.pool)
+            .await
+            .unwrap();
+    };
+    let says = async |message: Option<&str>| {
+        sqlx::query(
+            "UPDATE hosts SET report = jsonb_build_object('attempt', (SELECT attempt FROM steps), 'phase', 'verifying',
+                 'prior', NULL, 'verdict', NULL, 'message', $1::text)",
+        )
+        .bind(message)
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    };
+    let left = async || {
+        let path = route::fill(route::ROLLOUT, &rollout);
+        let step = app.get(&path).await.expect(200).body["steps"][0].clone();
+        step["checks_seconds_left"].as_u64()
+    };
+    began(22).await;
+    says(None).await;
+    assert_eq!(left().await, None, "nothing fails");
+    says(Some("the checks do not pass yet: web answered 500")).await;
+    let seconds = left().await.unwrap();
+    assert!((30..=38).contains(&seconds), "{seconds}");
+    let browser = Browser::signed_in(&app, &app.admin).await;
+    let page = browser.get("/rollouts/1").await.text;
+    assert!(
+        page.contains(" s left: the checks do not pass yet: web answered 500"),
+        "{page}"
+    );
+    // Later the next failing round ends it, or it bakes already: nobody here knows.
+    began(61).await;
+    assert_eq!(left().await, None);
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_release_tells_who_signed_it_and_whether_its_hosts_trust_that_key(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.fleet("prod", &["web-1", "web-2"]).await;
+    let path: StorePath = closure("web-1").parse().unwrap();
+    let signer = Signer::new();
+    let good = signer.sign(&manifest(3, now(), &[("web-1", &path)]));
+    // Nobody checks it at its registration: only the hosts know whom they trust.
+    let forged = SignedManifest {
+        signatures: good.signatures.clone(),
+        ..Signer::new().sign(&manifest(4, now(), &[("web-1", &path)]))
+    };
+    for signed in [&good, &forged] {
+        let body = serde_json::to_value(signed).unwrap();
+        app.post(route::SIGNED_RELEASES, body).await.expect(201);
+    }
+    let browser = Browser::signed_in(&app, &app.admin).await;
+    let told = async |number: u32| {
+        let release = app
+            .get(&route::fill(route::RELEASE, number))
+            .await
+            .expect(200)
+            .body;
+        let signature = release["manifest"]["signatures"][0].clone();
+        (signature, browser.get(&format!("/releases/{number}")).await.text)
+    };
+    let key = signer.keys().as_slice()[0].to_string();
+    let name = key.strip_prefix("ssh key ").unwrap();
+    let (signature, page) = told(1).await;
+    assert_eq!(
+        signature,
+        json!({ "key": name, "algorithm": "ssh-ed25519", "fits": true, "trusted_by": 0 })
+    );
+    assert!(
+        page.contains(name) && page.contains("unknown key: no host has said that it trusts it"),
+        "{page}"
+    );
+    sqlx::query(
+        "INSERT INTO host_facts (host_id, facts)
+         SELECT id, jsonb_build_object('release_keys', jsonb_build_array($1::text)) FROM hosts WHERE name = 'web-1'",
+    )
+    .bind(&key)
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    let (signature, page) = told(1).await;
+    assert_eq!(signature["trusted_by"], 1);
+    assert!(page.contains("trusted by 1 host"), "{page}");
+    let (signature, page) = told(2).await;
+    assert_eq!(signature["fits"], false);
+    assert!(
+        page.contains("does not fit the manifest") && !page.contains("trusted by"),
+        "{page}"
+    );
+}

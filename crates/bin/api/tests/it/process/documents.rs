@@ -1,0 +1,89 @@
+//! What documents of releases cost the process in memory.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+use slipway_wire::attachment::{MAX_DOCUMENT_BYTES, MAX_ENTRIES};
+use slipway_wire::route;
+use sqlx::PgPool;
+
+use super::harness::{Server, Setup, url};
+use crate::support::TestApp;
+
+/// The most memory that a process may have used at once, as docs/decisions/0131-documents-have-places.md says it.
+const MOST_MB: u64 = 500;
+const UPLOADS: usize = 24;
+
+/// The most memory that the process has used, in MB.
+fn most_used(server: &Server) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024 / 1_000_000
+}
+
+/// Sends a document; gives the status.
+fn attach(server: &Server, token: &str, body: &str) -> u16 {
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_mins(2))).unwrap();
+    let head = format!(
+        "POST {} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n",
+        route::fill(route::RELEASE_ATTACHMENTS, 1),
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+/// Two documents as long as may be. One has many objects, and is refused once it is read. The other has many long names.
+fn documents() -> [String; 2] {
+    let part = r#"{"name":"n"},"#;
+    let objects = part.repeat(399_000);
+    let name = "n".repeat(MAX_DOCUMENT_BYTES / MAX_ENTRIES - 20);
+    let names: Vec<_> = (0..MAX_ENTRIES - 1)
+        .map(|n| format!(r#"{{"name":"{n}{name}"}},"#))
+        .collect();
+    [objects, names.concat()].map(|parts| {
+        let mut document = format!(r#"{{"bomFormat":"CycloneDX","components":[{parts}{{}}]}}"#);
+        assert!(document.len() <= MAX_DOCUMENT_BYTES, "{}", document.len());
+        let blanks = MAX_DOCUMENT_BYTES - document.len();
+        document.push_str(&" ".repeat(blanks));
+        json!({ "kind": "sbom", "document": document }).to_string()
+    })
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn many_uploads_of_the_longest_documents_cost_no_more_memory_than_is_said(pool: PgPool) {
+    let database = url(&pool, None);
+    let app = TestApp::new(pool).await;
+    app.fleet("prod", &["web-1"]).await;
+    app.release(&["web-1"]).await;
+    let server = Setup::new(database).serve();
+    server.until_ready();
+    let before = most_used(&server);
+    for (what, body) in ["objects", "entries"].into_iter().zip(documents()) {
+        let statuses: Vec<u16> = thread::scope(|scope| {
+            let uploads: Vec<_> = (0..UPLOADS)
+                .map(|_| scope.spawn(|| attach(&server, &app.admin, &body)))
+                .collect();
+            uploads.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        let count = |status: u16| statuses.iter().filter(|one| **one == status).count();
+        // Some are read, and whoever gets no place in time is asked to come again.
+        let read = count(200) + count(422);
+        assert!(read > 0 && read + count(503) == UPLOADS, "{what}: {statuses:?}");
+        let most = most_used(&server);
+        eprintln!("{what}: {before} MB before, {most} MB at most, {read} read");
+        assert!(most < MOST_MB, "{what}: {most} MB, before {before} MB");
+    }
+}
