@@ -11,10 +11,12 @@ use std::time::{Duration, SystemTime};
 use secrecy::SecretString;
 use slipway_client::{Client, ClientBuilder};
 use slipway_domain::TraceParent;
+use slipway_verify::Advice;
 
 use crate::CliFailure;
 use crate::args::Global;
 use crate::config::{self, SavedLogin};
+use crate::failure::advice;
 use crate::files;
 use crate::output::Output;
 use token::{FoundToken, TokenSource, UsedToken};
@@ -127,6 +129,7 @@ impl Context {
             output: Output {
                 json: global.json,
                 colour: stdout && !around.no_color && !around.dumb,
+                stdout_terminal: stdout,
                 terminal: std::io::stderr().is_terminal() && (stdout || global.json) && !around.dumb,
                 now: || SystemTime::now().into(),
             },
@@ -232,6 +235,12 @@ impl Context {
             Some(used) if failure.is_refused_token() => used.explain(failure),
             _ => failure,
         }
+    }
+
+    /// What to do about errors of requests with the token in force.
+    #[must_use]
+    pub(crate) fn advice(&self) -> Advice {
+        self.used.get().map_or(advice, UsedToken::advice)
     }
 
     /// The address that was typed, as such.

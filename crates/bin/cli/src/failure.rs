@@ -13,6 +13,11 @@ use slipway_wire::route;
 use crate::Exit;
 use crate::text::clean;
 
+/// So many wrong things of one request are told as they are. A script may make hundreds, all in the same way.
+const MOST_FIELDS: usize = 10;
+/// Of more, these are told.
+const FIRST_FIELDS: usize = 5;
+
 /// An error that ends the command.
 ///
 /// As text it is `error: …`, one line a field, and `help: …`; with `--json` a problem document (RFC 9457) on stderr.
@@ -190,8 +195,17 @@ impl CliFailure {
         let mut text = format!("error: {}\n", clean(&self.0.detail));
         // The API's detail names the one thing that is wrong in the same words.
         let told = |field: &&FieldProblem| self.0.detail.ends_with(&field.detail);
-        for field in self.0.fields.iter().filter(|field| !told(field)) {
+        let fields: Vec<_> = self.0.fields.iter().filter(|field| !told(field)).collect();
+        let shown = if fields.len() > MOST_FIELDS {
+            FIRST_FIELDS
+        } else {
+            fields.len()
+        };
+        for field in &fields[..shown] {
             let _ = writeln!(text, "  {}: {}", clean(&field.field), clean(&field.detail));
+        }
+        if fields.len() > shown {
+            let _ = writeln!(text, "  and {} more; --json shows all", fields.len() - shown);
         }
         if let Some(id) = &self.0.request_id {
             let _ = writeln!(text, "  request id: {}", clean(id));
@@ -245,10 +259,18 @@ impl From<ClientError> for CliFailure {
 
 /// What a person with the command line can do about an error of the API.
 pub(crate) fn advice(error: &ClientError) -> Option<Cow<'static, str>> {
+    advice_on(
+        error,
+        "log in again with `slipway login`, or renew the token in SLIPWAY_TOKEN or the token file",
+    )
+}
+
+/// The same, where it is known what helps against a refused token.
+pub(crate) fn advice_on(error: &ClientError, refused_token: &'static str) -> Option<Cow<'static, str>> {
     match error {
-        ClientError::Problem { problem, .. } if problem.short_kind() == kind::UNAUTHENTICATED => Some(
-            "log in again with `slipway login`, or renew the token in SLIPWAY_TOKEN or the token file".into(),
-        ),
+        ClientError::Problem { problem, .. } if problem.short_kind() == kind::UNAUTHENTICATED => {
+            Some(refused_token.into())
+        }
         ClientError::Problem {
             retry_after: Some(wait),
             ..
@@ -279,6 +301,23 @@ fn look(path: &str) -> String {
         ["principals", ..] => "slipway principal list".to_owned(),
         _ => "slipway token list, and revoke a token that you do not have".to_owned(),
     }
+}
+
+/// Takes a suggestion out that does not begin as what was typed: it is another word, and no slip of the finger.
+#[must_use]
+pub fn without_far_suggestions(mut error: clap::Error) -> clap::Error {
+    use clap::error::{ContextKind, ContextValue};
+    let first = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.trim_start_matches('-').chars().next(),
+        _ => None,
+    };
+    let is_given = error.get(ContextKind::SuggestedArg).is_some();
+    if is_given && first(ContextKind::InvalidArg) != first(ContextKind::SuggestedArg) {
+        error.remove(ContextKind::SuggestedArg);
+        // It is made for the suggestion.
+        error.remove(ContextKind::Usage);
+    }
+    error
 }
 
 impl From<&clap::Error> for CliFailure {

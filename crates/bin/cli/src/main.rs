@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use slipway::args::SlipwayCli;
 use slipway::context::{Context, Surroundings};
+use slipway::failure::without_far_suggestions;
 use slipway::trace::CommandTrace;
 use slipway::{CliFailure, Exit, commands};
 use tracing::Instrument as _;
@@ -12,7 +13,7 @@ use tracing::Instrument as _;
 fn main() -> ExitCode {
     // Looked for by hand, as it must hold for arguments that cannot be read too.
     let json = std::env::args_os().skip(1).any(|arg| arg == "--json");
-    let cli = match SlipwayCli::try_parse() {
+    let cli = match SlipwayCli::try_parse().map_err(without_far_suggestions) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() && json => return CliFailure::from(&error).report(true).into(),
         Err(error) => {

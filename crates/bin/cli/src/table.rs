@@ -136,17 +136,24 @@ impl Table {
     }
 }
 
+const GOOD: &str = "[32m";
+const BUSY: &str = "[36m";
+const BAD: &str = "[31m";
+const PLAIN: &str = "[0m";
+/// All that is painted with, each without the escape before it.
+pub const COLOURS: [&str; 4] = [GOOD, BUSY, BAD, PLAIN];
+
 /// The text in its tone's colour.
 #[must_use]
 pub fn paint(text: &str, tone: Tone, colour: bool) -> String {
     let code = match tone {
-        Tone::Good => "32",
-        Tone::Busy => "36",
-        Tone::Bad => "31",
+        Tone::Good => GOOD,
+        Tone::Busy => BUSY,
+        Tone::Bad => BAD,
         Tone::Plain => return text.to_owned(),
     };
     if colour {
-        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        format!("\u{1b}{code}{text}\u{1b}{PLAIN}")
     } else {
         text.to_owned()
     }

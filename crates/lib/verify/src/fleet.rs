@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use slipway_client::{Client, ClientError};
-use slipway_domain::{AttemptPhase, HostName, RolloutState, StepState, StorePath};
+use slipway_domain::{AttemptPhase, HostName, ReleaseId, RolloutState, StepState, StorePath};
 use slipway_text::clean;
 use slipway_text::time::ago;
-use slipway_wire::fleet::{Environment, Host};
+use slipway_wire::fleet::{Accepted, Environment, Host};
 use slipway_wire::page::{EnvironmentPageQuery, MAX_LIMIT};
 use slipway_wire::release::Release;
 use slipway_wire::rollout::label;
@@ -206,7 +206,8 @@ fn judge(
     let Some(live) = &host.live else {
         return check.fail("its agent sees no live system", agent);
     };
-    if live != wanted {
+    let accepted = accepted(host, release.id);
+    if live != wanted && accepted.is_none() {
         let seen = format!("runs {}, release {name} says {}", live.short(), wanted.short());
         return match open {
             Some(id) => check.warn(
@@ -225,8 +226,12 @@ fn judge(
             ),
         };
     }
-    let seen = format!("{} of release {name}", live.short());
-    if host.boot_default.as_ref() != Some(live) {
+    let seen = match accepted {
+        Some(accepted) if live != wanted => accepted_words(accepted, &name, now),
+        _ => format!("{} of release {name}", live.short()),
+    };
+    let boots = accepted.and_then(|accepted| accepted.boot_default.as_ref());
+    if host.boot_default.as_ref() != Some(boots.unwrap_or(live)) {
         let boot = host.boot_default.as_ref().map(StorePath::short);
         let boot = boot.unwrap_or_else(|| "something unknown".to_owned());
         return check.warn(
@@ -234,6 +239,10 @@ fn judge(
             format!("slipway rollout start {env} {} --watch", said.reference()),
         );
     }
+    judge_clock(check, host, seen)
+}
+
+fn judge_clock(check: PendingCheck, host: &Host, seen: String) -> CheckResult {
     match host.clock_skew_seconds {
         Some(seconds) if seconds.unsigned_abs() > NOTABLE_SKEW_SECONDS => check.warn(
             format!("{seen}, but its clock is {seconds:+} s off"),
@@ -241,6 +250,24 @@ fn judge(
         ),
         _ => check.ok(seen),
     }
+}
+
+/// What somebody accepted, where that is why the host does not run this release. A host may be behind one release and not
+/// behind a later one.
+fn accepted(host: &Host, release: ReleaseId) -> Option<&Accepted> {
+    let accepted = host.accepted.as_ref()?;
+    let is_of_this = accepted.release == Some(release);
+    (is_of_this && host.live.as_ref() == Some(&accepted.live)).then_some(accepted)
+}
+
+fn accepted_words(accepted: &Accepted, release: &str, now: DateTime<Utc>) -> String {
+    format!(
+        "runs {} and not release {release}, accepted by {} {}: {}",
+        accepted.live.short(),
+        clean(accepted.by_words()),
+        ago(now, Some(accepted.at)),
+        clean(&accepted.reason)
+    )
 }
 
 /// Whether the step has touched its host and is neither committed nor taken back.

@@ -179,7 +179,9 @@ async fn test(context: &Context, name: &DestinationName) -> Result<Exit, CliFail
     })
     .await?;
     let delivered = delivery.state == DeliveryState::Delivered;
-    context.output.show(&delivery, || match &delivery.last_error {
+    // The receiver's words may be in it.
+    let last_error = delivery.last_error.as_deref().map(clean);
+    context.output.show(&delivery, || match &last_error {
         _ if delivered => format!("delivered the test to {name}\n"),
         Some(error) if delivery.state == DeliveryState::Dead => format!(
             "not delivered to {name}: {error}\nThe destination is disabled, and all that waited for it is dead. When the receiver is back:\n  \

@@ -12,7 +12,6 @@ use tokio::time::timeout;
 
 use super::verify::VerifyReport;
 use crate::context::Context;
-use crate::failure::advice;
 use crate::program::program;
 use crate::{CliFailure, Exit};
 
@@ -46,7 +45,11 @@ pub(super) async fn run(context: &Context, host: Option<HostName>) -> Result<Exi
             targets.push(VerifyTarget::Site(Site::new(&of, builder, LIMIT, true)?));
             if let Some(name) = host {
                 targets.push(match client {
-                    Ok(client) => VerifyTarget::Host { client, name, advice },
+                    Ok(client) => VerifyTarget::Host {
+                        client,
+                        name,
+                        advice: context.advice(),
+                    },
                     Err(failure) => {
                         let check = PendingCheck::new("host", name.as_str());
                         let cure = failure.cure().unwrap_or("log in: slipway login");

@@ -361,6 +361,16 @@ fn text(host: &Host) -> String {
             host.name, drift.digest
         );
     }
+    if let Some(accepted) = &host.accepted {
+        let _ = writeln!(
+            text,
+            "accepted      by {} at {}: {}\n  runs        {}",
+            clean(accepted.by_words()),
+            instant(accepted.at),
+            clean(&accepted.reason),
+            accepted.live
+        );
+    }
     if !host.pending_reboot.is_empty() {
         let parts = clean(&host.pending_reboot.join(", "));
         let _ = writeln!(text, "reboot        pending for {parts}");

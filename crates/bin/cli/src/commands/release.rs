@@ -249,6 +249,15 @@ fn text(release: &Release) -> String {
             signed.number,
             signed.digest
         );
+        for signature in &signed.signatures {
+            let _ = writeln!(
+                text,
+                "signature {} {}: {}",
+                clean(&signature.algorithm),
+                clean(&signature.key),
+                signature.words()
+            );
+        }
     }
     if let Some(kept) = &release.kept {
         let until = kept

@@ -376,6 +376,17 @@ fn text(rollout: &Rollout, output: &Output) -> String {
         summary.author,
         maybe_instant(summary.finished_at),
     );
+    if let Some(done) = &rollout.last_command {
+        let why = done.reason.as_deref().map(|why| format!(": {}", clean(why)));
+        let _ = writeln!(
+            text,
+            "last order   {}, by {} at {}{}",
+            done.command.as_str(),
+            done.by,
+            instant(done.at),
+            why.unwrap_or_default()
+        );
+    }
     if let Some(at) = rollout.not_before {
         let _ = writeln!(text, "not before   {}", instant(at));
     }
@@ -415,7 +426,7 @@ fn text(rollout: &Rollout, output: &Output) -> String {
 /// Why the step is where it is; while hooks run, which one.
 fn reason(step: &Step) -> Option<String> {
     let hook = step.hook.as_ref().map(|hook| format!("the hook `{hook}` runs"));
-    hook.or_else(|| step.why().map(ToOwned::to_owned))
+    hook.or_else(|| step.why_with_time())
 }
 
 fn steps(rollout: &Rollout, output: &Output) -> String {

@@ -12,7 +12,6 @@ pub(super) use self::report::VerifyReport;
 use self::stack::StackDescription;
 use crate::args::VerifyArgs;
 use crate::context::{Context, is_same};
-use crate::failure::advice;
 use crate::{CliFailure, Exit};
 
 /// What is away for longer is a finding.
@@ -166,7 +165,10 @@ impl Targets<'_> {
     /// What takes a token.
     fn control_plane(&mut self) {
         match self.context.client() {
-            Ok(client) => self.found.push(VerifyTarget::ControlPlane { client, advice }),
+            Ok(client) => {
+                let advice = self.context.advice();
+                self.found.push(VerifyTarget::ControlPlane { client, advice });
+            }
             Err(failure) => self.found.extend(["hosts", "audit"].map(|check| {
                 let cure = failure.cure().unwrap_or("see `slipway --help`");
                 let check = PendingCheck::new(check, "control plane");

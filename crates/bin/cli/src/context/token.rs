@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use secrecy::{ExposeSecret as _, SecretString};
+use slipway_verify::Advice;
 use slipway_wire::access::TOKEN_PREFIX;
 
 use crate::CliFailure;
+use crate::failure::advice_on;
 use crate::text::clean;
 
 /// Hex digits of a token after its prefix.
@@ -67,6 +69,34 @@ impl FoundToken {
 }
 
 impl UsedToken {
+    /// What to do about errors of requests with this token. A refused one is named by its place.
+    pub(super) fn advice(&self) -> Advice {
+        match self.source {
+            TokenSource::Login(_) => |error| advice_on(error, "your login ended: slipway login"),
+            TokenSource::Variable => |error| {
+                advice_on(
+                    error,
+                    "put another token into SLIPWAY_TOKEN: this one is unknown, revoked or expired. `slipway token create` \
+                     makes one, or an administrator",
+                )
+            },
+            TokenSource::FileOfVariable(_) => |error| {
+                advice_on(
+                    error,
+                    "put another token into the file that SLIPWAY_TOKEN_FILE names: this one is unknown, revoked or expired. \
+                     `slipway token create` makes one, or an administrator",
+                )
+            },
+            TokenSource::FileOfFlag(_) => |error| {
+                advice_on(
+                    error,
+                    "put another token into the file of --token-file: this one is unknown, revoked or expired. `slipway token \
+                     create` makes one, or an administrator",
+                )
+            },
+        }
+    }
+
     /// The failure of a request whose token the API did not take.
     pub(super) fn explain(&self, failure: CliFailure) -> CliFailure {
         let why = if self.is_whole {

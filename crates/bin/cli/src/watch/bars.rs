@@ -170,7 +170,7 @@ fn hosts(steps: &[Step]) -> Vec<LineContent> {
     steps
         .iter()
         .map(|step| {
-            let reason = step.why().map(|why| format!("  {}", clean(why)));
+            let reason = step.why_with_time().map(|why| format!("  {}", clean(&why)));
             let at_work = !step.state.is_settled() && step.state != StepState::Waiting;
             LineContent {
                 key: format!("{:06}-{}", step.wave, step.host),
@@ -208,6 +208,7 @@ mod tests {
             hook: None,
             plan: None,
             checks: None,
+            checks_seconds_left: None,
         }
     }
 
@@ -229,6 +230,20 @@ mod tests {
         );
         let clocks: Vec<_> = shown.iter().map(|line| line.since.is_some()).collect();
         assert_eq!(clocks, [false, true, false]);
+    }
+
+    #[test]
+    fn checks_that_fail_have_their_time_beside_them() {
+        let failing = Step {
+            checks: Some("the checks do not pass yet: web answered 500".to_owned()),
+            checks_seconds_left: Some(38),
+            ..step(1, StepState::Verifying)
+        };
+        let shown = lines(&[failing]).remove(0).text;
+        assert!(
+            shown.ends_with("38 s left: the checks do not pass yet: web answered 500"),
+            "{shown}"
+        );
     }
 
     #[test]

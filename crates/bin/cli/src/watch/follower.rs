@@ -116,7 +116,7 @@ impl<'a> Follower<'a> {
             RolloutState::PendingApproval => {}
             _ => return Ok(false),
         }
-        let fetches = |step: &Step| matches!(step.state, StepState::Waiting | StepState::Staging);
+        let fetches = |step: &Step| step.state.is_fetching();
         if !last.steps.iter().any(fetches) {
             return Ok(true);
         }

@@ -1,6 +1,6 @@
 //! Bad input is told by name and with a cure, before anything is sent.
 
-use crate::common::{CLOSURE, RELEASE, ROLLOUT, Slipway};
+use crate::common::{CLOSURE, RELEASE, ROLLOUT, Slipway, rollout};
 use slipway_client::testing::{ScriptedApi, ScriptedReply};
 
 fn assert_told_and_nothing_sent(slipway: &Slipway, args: &[&str], expected: &str) {
@@ -238,5 +238,67 @@ fn what_is_mistaken_for_something_else_is_told_with_what_to_type() {
     ] {
         let ran = slipway.run(args);
         assert!(ran.code == 2 && ran.stderr.contains(said), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_reason_has_other_names_and_another_word_is_no_slip() {
+    let server =
+        ScriptedApi::start(|_| ScriptedReply::json(202, &rollout("rolling", None, ["waiting", "waiting"])));
+    let slipway = Slipway::at(&server);
+    for name in ["--reason", "--note", "--comment", "--why"] {
+        let ran = slipway.run(&["rollout", "pause", ROLLOUT, name, "the shop is slow"]);
+        assert_eq!(ran.code, 0, "{name}: {ran:?}");
+    }
+    for request in server.requests() {
+        assert!(
+            request.body.contains("\"reason\":\"the shop is slow\""),
+            "{}",
+            request.body
+        );
+    }
+    // Where there is no reason to give, nothing else is offered in its place.
+    let ran = slipway.run(&["rollout", "watch", ROLLOUT, "--note", "x"]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.stderr.contains("unexpected argument '--note'"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!ran.stderr.contains("--token-file"), "{}", ran.stderr);
+    let slip = slipway.run(&["rollout", "pause", ROLLOUT, "--reasn", "x"]);
+    assert!(slip.stderr.contains("'--reason'"), "{}", slip.stderr);
+}
+
+#[test]
+fn of_a_hundred_wrong_closures_the_first_are_told_and_the_number() {
+    let wrong: Vec<String> = (0..100).map(|n| format!("--closure=web-{n}")).collect();
+    let hosts: Vec<String> = (0..100).map(|n| format!("--closure=web-{n}={CLOSURE}")).collect();
+    // Wrong as they are typed, and hosts that the API does not have.
+    let server = ScriptedApi::start(|_| {
+        let fields: Vec<_> = (0..100)
+            .map(|n| serde_json::json!({ "field": format!("closures.web-{n}"), "detail": format!("there is no host `web-{n}`") }))
+            .collect();
+        ScriptedReply::json(
+            422,
+            &serde_json::json!({
+                "type": "urn:slipway:problem:invalid", "title": "Invalid", "status": 422,
+                "detail": "100 of 100 closures cannot be used", "fields": fields,
+            }),
+        )
+    });
+    let slipway = Slipway::at(&server);
+    for closures in [wrong, hosts] {
+        let mut args = vec!["release", "create"];
+        args.extend(closures.iter().map(String::as_str));
+        let ran = slipway.run(&args);
+        let lines: Vec<&str> = ran.stderr.lines().collect();
+        assert!(lines[0].contains("closures cannot be used"), "{ran:?}");
+        assert!(lines[5].contains("web-4"), "{ran:?}");
+        assert_eq!(lines[6], "  and 95 more; --json shows all", "{ran:?}");
+        assert!(lines.len() < 9, "{ran:?}");
+        args.insert(0, "--json");
+        let all = slipway.run(&args).problem();
+        assert_eq!(all["fields"].as_array().unwrap().len(), 100);
     }
 }

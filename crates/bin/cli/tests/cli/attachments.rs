@@ -134,6 +134,37 @@ fn what_is_attached_is_listed_and_given_back_as_it_was() {
     }
 }
 
+/// A document with commands for a terminal, as a scanner may repeat them of a package.
+#[test]
+fn a_document_steers_no_terminal_and_reaches_a_pipe_as_it_is() {
+    const EVIL: &str =
+        "{\r\n\t\"name\": \"\u{9b}2Jgone\u{202e}txt.\u{1b}]0;title\u{7}\u{1b}[31mred\u{7f}ä\"\n}\n";
+
+    let server = ScriptedApi::start(|_| {
+        let mut document = attachment("sbom", 1);
+        document["document"] = json!(EVIL);
+        ScriptedReply::json(200, &document)
+    });
+    let slipway = Slipway::at(&server);
+    let raw = ["release", "attached", "12", "--sbom", "--raw"];
+    assert_eq!(slipway.run(&raw).stdout, EVIL);
+    let file = slipway.home.path().join("saved.json");
+    let mut command = slipway.command(&raw);
+    command.stdout(fs::File::create(&file).unwrap());
+    assert!(command.status().unwrap().success());
+    assert_eq!(fs::read_to_string(file).unwrap(), EVIL);
+
+    let (mut child, screen) = slipway.start_on_a_terminal(&raw);
+    assert!(child.wait().unwrap().success());
+    let screen = screen.join().unwrap();
+    // The terminal itself makes a carriage return of each line end.
+    let shown = screen.replace('\r', "");
+    assert_eq!(
+        shown,
+        "{\n\t\"name\": \"\\u009b2Jgone\\u202etxt.\\u001b]0;title\\u0007\\u001b[31mred\\u007fä\"\n}\n"
+    );
+}
+
 #[test]
 fn a_document_that_is_refused_is_named_with_its_file() {
     let server = ScriptedApi::start(|_| {

@@ -418,3 +418,53 @@ fn colours_are_for_terminals_only() {
         assert!(!slipway.run(&["status"]).stdout.contains('\u{1b}'));
     }
 }
+
+#[test]
+fn a_rollout_shows_who_stopped_it_and_how_long_checks_may_fail() {
+    let server = ScriptedApi::start(|_| {
+        let mut shown = rollout("paused", Some("look"), ["verifying", "waiting"]);
+        shown["last_command"] = json!({ "command": "pause", "by": "ada", "at": AT, "reason": "look" });
+        shown["steps"][0]["checks"] = json!("the checks do not pass yet: web answered 500");
+        shown["steps"][0]["checks_seconds_left"] = json!(38);
+        ScriptedReply::json(200, &shown)
+    });
+    let shown = Slipway::at(&server).run(&["rollout", "show", ROLLOUT]).stdout;
+    assert!(shown.contains("state        paused: look\n"), "{shown}");
+    assert!(
+        shown.contains("last order   pause, by ada at 2026-03-01 12:00:00Z: look\n"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("38 s left: the checks do not pass yet: web answered 500"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_release_shows_who_signed_it_and_whether_hosts_trust_that_key() {
+    let server = ScriptedApi::start(|_| {
+        let signature = |key: &str, fits: Option<bool>, trusted_by: u32| json!({ "key": key, "algorithm": "ssh-ed25519", "fits": fits, "trusted_by": trusted_by });
+        ScriptedReply::json(
+            200,
+            &json!({
+                "id": RELEASE, "closures": {"web-1": CLOSURE}, "source": {}, "message": null, "author": "ci",
+                "created_at": AT,
+                "manifest": {
+                    "environment": "prod", "number": 7, "expires": AT, "digest": format!("sha256:{}", "ab".repeat(32)),
+                    "signatures": [
+                        signature("SHA256:one", Some(true), 3), signature("SHA256:two", Some(true), 0),
+                        signature("SHA256:three", Some(false), 3),
+                    ],
+                },
+            }),
+        )
+    });
+    let shown = Slipway::at(&server).run(&["release", "show", RELEASE]).stdout;
+    for line in [
+        "signature ssh-ed25519 SHA256:one: trusted by 3 hosts\n",
+        "signature ssh-ed25519 SHA256:two: unknown key: no host has said that it trusts it\n",
+        "signature ssh-ed25519 SHA256:three: does not fit the manifest\n",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+}

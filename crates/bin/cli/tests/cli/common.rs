@@ -6,11 +6,14 @@
     reason = "not every test uses every helper"
 )]
 
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::{Value, json};
 use slipway_client::testing::{ReceivedRequest, ScriptedApi, ScriptedReply};
 use tempfile::TempDir;
@@ -85,6 +88,28 @@ impl Slipway {
         let mut command = self.command(args);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()
+    }
+
+    /// Begins to run on a terminal; the thread gives what the terminal got.
+    pub(crate) fn start_on_a_terminal(&self, args: &[&str]) -> (Child, JoinHandle<String>) {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+        let terminal = File::options().read(true).write(true).open(name).unwrap();
+        let mut command = self.command(args);
+        command
+            .env("TERM", "xterm")
+            .stdout(terminal.try_clone().unwrap())
+            .stderr(terminal);
+        let child = command.spawn().unwrap();
+        let reader = std::thread::spawn(move || {
+            let mut screen = Vec::new();
+            // The end of a terminal is an error, not an end of file.
+            let _ = File::from(master).read_to_end(&mut screen);
+            String::from_utf8_lossy(&screen).into_owned()
+        });
+        (child, reader)
     }
 
     pub(crate) fn run_with_stdin(&self, args: &[&str], stdin: &str) -> Ran {

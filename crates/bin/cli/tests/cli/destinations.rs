@@ -100,9 +100,9 @@ fn a_test_says_whether_it_was_delivered() {
     for (end, code, words) in [
         (delivery("delivered", None), 0, "delivered the test to ops\n"),
         (
-            delivery("waiting", Some("it answered 500 Internal Server Error")),
+            delivery("waiting", Some("it answered 500 Internal\u{1b}[2J Server Error")),
             30,
-            "not delivered to ops: it answered 500 Internal Server Error\nIt is tried again for a day.\n",
+            "not delivered to ops: it answered 500 Internal\u{fffd}[2J Server Error\nIt is tried again for a day.\n",
         ),
         // A receiver that is gone disables its destination at once.
         (

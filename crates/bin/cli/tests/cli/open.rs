@@ -1,10 +1,8 @@
 //! `slipway open` and `slipway doctor`.
 
-use std::fs::{self, File};
-use std::io::Read as _;
+use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::{Value, json};
 use slipway_client::testing::{ScriptedApi, ScriptedReply};
 use slipway_wire::problem::kind;
@@ -113,26 +111,8 @@ fn on_a_terminal(args: &[&str], fails: bool) -> (String, String) {
     );
     fs::write(&browser, script).unwrap();
     fs::set_permissions(&browser, fs::Permissions::from_mode(0o755)).unwrap();
-    let slipway = slipway
-        .env("BROWSER", browser.to_str().unwrap())
-        .env("TERM", "xterm");
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
-    let terminal = File::options().read(true).write(true).open(name).unwrap();
-    let mut child = slipway
-        .command(args)
-        .stdout(terminal.try_clone().unwrap())
-        .stderr(terminal)
-        .spawn()
-        .unwrap();
-    let reader = std::thread::spawn(move || {
-        let mut screen = Vec::new();
-        // The end of a terminal is an error, not an end of file.
-        let _ = File::from(master).read_to_end(&mut screen);
-        String::from_utf8_lossy(&screen).into_owned()
-    });
+    let slipway = slipway.env("BROWSER", browser.to_str().unwrap());
+    let (mut child, reader) = slipway.start_on_a_terminal(args);
     assert_eq!(child.wait().unwrap().code(), Some(0));
     (
         reader.join().unwrap(),

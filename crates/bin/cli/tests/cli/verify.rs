@@ -1,5 +1,6 @@
 //! `slipway verify` against real TLS servers, sockets and bad news of every kind.
 
+mod accepted;
 mod backups;
 mod inside;
 mod obstacles;
@@ -411,6 +412,35 @@ fn before_a_login_what_needs_no_token_is_checked_all_the_same() {
             .iter()
             .all(|request| request.header("authorization").is_none())
     );
+}
+
+#[test]
+fn a_token_that_is_not_taken_is_named_by_its_place() {
+    let server = ScriptedApi::start_tls(TestCertificate::Good, |request| {
+        if request.header("authorization").is_some() {
+            return ScriptedReply::problem(401, kind::UNAUTHENTICATED, "a valid token is required");
+        }
+        well(request)
+    });
+    let slipway = Slipway::new();
+    fs::write(slipway.home.path().join("ca.pem"), server.ca_pem()).unwrap();
+    let token = format!("slw_{}", "0".repeat(64));
+    fs::write(slipway.home.path().join("token"), &token).unwrap();
+    let args = ["verify", "--url", &server.url(), "--ca-file", "ca.pem", "--json"];
+    let by_flag = slipway.run(&[&args[..], &["--token-file", "token"]].concat());
+    let by_variable = slipway.env("SLIPWAY_TOKEN", &token).run(&args);
+    for (ran, place) in [
+        (by_flag, "the file of --token-file"),
+        (
+            by_variable,
+            "into SLIPWAY_TOKEN: this one is unknown, revoked or expired",
+        ),
+    ] {
+        let lines = ran.json()["checks"].as_array().unwrap().clone();
+        for check in ["hosts", "audit"] {
+            expect(&lines, check, "not_checked", place);
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Following a rollout: to every kind of end, through restarts of the API, on a terminal and in a log.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::process::Child;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -312,28 +310,10 @@ fn a_wrong_id_or_address_ends_at_once() {
 
 #[test]
 fn on_a_terminal_there_are_bars_and_then_the_end() {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-
     let stage = Stage::new();
     let server = stage.serve(0);
-    let slipway = Slipway::at(&server).env("TERM", "xterm");
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
-    let terminal = File::options().read(true).write(true).open(name).unwrap();
-    let mut child = slipway
-        .command(&["rollout", "watch", ROLLOUT])
-        .stdout(terminal.try_clone().unwrap())
-        .stderr(terminal)
-        .spawn()
-        .unwrap();
-    let reader = std::thread::spawn(move || {
-        let mut screen = Vec::new();
-        // The end of a terminal is an error, not an end of file.
-        let _ = File::from(master).read_to_end(&mut screen);
-        String::from_utf8_lossy(&screen).into_owned()
-    });
+    let slipway = Slipway::at(&server);
+    let (mut child, reader) = slipway.start_on_a_terminal(&["rollout", "watch", ROLLOUT]);
     until_watched(&server);
     std::thread::sleep(Duration::from_millis(300));
     stage.set("succeeded", None, ["committed", "committed"]);

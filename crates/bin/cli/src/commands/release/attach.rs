@@ -7,6 +7,7 @@ use slipway_wire::attachment::{
     AttachDocument, Attachment, DocumentQuery, EntriesQuery, MAX_DOCUMENT_BYTES, ReleaseComponents,
     ReleaseVulnerabilities,
 };
+use slipway_wire::page::MAX_LIMIT;
 
 use crate::args::{AttachArgs, AttachedArgs};
 use crate::commands::List;
@@ -15,8 +16,6 @@ use crate::table::{Cell, Table, Tone};
 use crate::text::{brief, clean, count, instant};
 use crate::{CliFailure, files, stop};
 
-/// Entries that are listed, unless all are asked for as JSON.
-const SHOWN: u32 = 500;
 /// Characters of a value in a list.
 const VALUE_CHARS: usize = 60;
 
@@ -100,7 +99,8 @@ pub(super) async fn attached(context: &Context, args: AttachedArgs) -> Result<()
     let query = EntriesQuery {
         text: args.text,
         skip: None,
-        limit: Some(SHOWN),
+        // More is asked for by the words.
+        limit: Some(MAX_LIMIT),
     };
     match kind {
         None => list(context, release).await,
@@ -110,7 +110,7 @@ pub(super) async fn attached(context: &Context, args: AttachedArgs) -> Result<()
                 version: args.version,
             };
             let found = context.client()?.attached_document(release, &query).await?;
-            context.output.show(&found, || found.document.clone())
+            context.output.show_document(&found, &found.document)
         }
         Some(AttachmentKind::Sbom) => {
             let found = context.client()?.release_components(release, &query).await?;

@@ -75,7 +75,7 @@ pub(super) async fn watch(
 
 fn draw(fleet: &Fleet, output: &Output, again: bool) -> Result<(), CliFailure> {
     let clear = if again { CLEAR } else { "" };
-    Output::stdout(&format!("{clear}{}", text(fleet, output)))
+    Output::stdout(&format!("{clear}{}", output.visible(&text(fleet, output))))
 }
 
 /// Whether the event is about what is shown.
