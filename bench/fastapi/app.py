@@ -11,7 +11,9 @@ from fastapi import FastAPI
 @asynccontextmanager
 async def lifespan(app: FastAPI):
     app.state.database = await asyncpg.create_pool(os.environ["DATABASE_URL"], min_size=20, max_size=20)
-    app.state.redis = redis.from_url(os.environ["REDIS_URL"], max_connections=10)
+    # It waits for a free connection. The default pool fails instead when more than ten requests come at once.
+    pool = redis.BlockingConnectionPool.from_url(os.environ["REDIS_URL"], max_connections=10)
+    app.state.redis = redis.Redis.from_pool(pool)
     yield
     await app.state.redis.aclose()
     await app.state.database.close()

@@ -102,6 +102,9 @@ pub struct BenchArgs {
     /// How many hosts a rollout goes to
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub hosts: u32,
+    /// Size in MiB of the database to back up
+    #[arg(long, default_value_t = 1_024, value_parser = clap::value_parser!(u64).range(1..=20_480))]
+    pub mebibytes: u64,
     /// Write docs/performance.json and docs/performance.md again
     #[arg(long)]
     pub write: bool,
@@ -123,4 +126,6 @@ pub enum BenchPart {
     Decide,
     /// What a real agent takes while nothing is to be done
     Agent,
+    /// A dump of a database and its restore
+    Backup,
 }

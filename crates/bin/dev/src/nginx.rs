@@ -37,17 +37,22 @@ pub struct Nginx {
 impl Nginx {
     /// Starts it in front of `replicas` on ports of this machine, and of `cache` as a static folder.
     pub async fn start(run: &Run, replicas: &[u16], cache: &Path) -> Result<Self> {
-        let replicas: Vec<SocketAddr> = replicas.iter().copied().map(loopback).collect();
-        Self::start_before(run, &replicas, cache).await
+        Self::start_on(run, run.ports.reserve()?, replicas, cache).await
     }
 
-    /// As [`Self::start`], for replicas at addresses of their own.
-    pub async fn start_before(run: &Run, replicas: &[SocketAddr], cache: &Path) -> Result<Self> {
+    /// As [`Self::start`], with the api on a port that was reserved before.
+    pub async fn start_on(run: &Run, https: u16, replicas: &[u16], cache: &Path) -> Result<Self> {
+        let replicas: Vec<SocketAddr> = replicas.iter().copied().map(loopback).collect();
+        Self::start_before(run, https, &replicas, cache).await
+    }
+
+    /// As [`Self::start_on`], for replicas at addresses of their own.
+    pub async fn start_before(run: &Run, https: u16, replicas: &[SocketAddr], cache: &Path) -> Result<Self> {
         let program = programs::find("nginx")?;
         let user = run.user.as_ref();
         let folder = run.dir.folder("nginx", user)?;
         let certificates = Certificates::create(&folder, run.dir.path(), user)?;
-        let (https, http) = (run.ports.reserve()?, run.ports.reserve()?);
+        let http = run.ports.reserve()?;
         let plan = NginxPlan {
             folder: &folder,
             cache,
@@ -90,7 +95,7 @@ impl Nginx {
     /// The api's address for clients that trust [`Nginx::ca`].
     #[must_use]
     pub fn api_url(&self) -> String {
-        format!("https://localhost:{}", self.https)
+        api_url(self.https)
     }
 
     /// What nginx says of its connections.
@@ -110,6 +115,11 @@ impl Nginx {
     pub fn cache_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.http)
     }
+}
+
+/// The api's address behind a proxy on this port.
+pub(crate) fn api_url(https: u16) -> String {
+    format!("https://localhost:{https}")
 }
 
 fn has_http2_directive(program: &Path) -> bool {

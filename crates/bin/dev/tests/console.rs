@@ -9,6 +9,7 @@ mod console {
 
     mod hands;
     mod looks;
+    mod provider;
     mod trouble;
     mod watching;
 }

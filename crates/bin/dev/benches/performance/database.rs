@@ -5,7 +5,17 @@ use slipway_dev::postgres::PROCESS_ROLE;
 use slipway_dev::stack::DevStack;
 
 /// The control plane's database.
-const DATABASE: &str = "slipway";
+pub(crate) const DATABASE: &str = "slipway";
+
+/// When a worker began to write what the newest steps are to do, in seconds since 1970.
+pub(crate) async fn newest_decision(stack: &DevStack) -> Result<f64> {
+    let newest = "SELECT extract(epoch FROM max(since)) FROM steps";
+    Ok(stack
+        .postgres
+        .query(PROCESS_ROLE, DATABASE, newest)
+        .await?
+        .parse()?)
+}
 
 /// Transactions that it has ended, of all clients.
 pub(crate) async fn transactions(stack: &DevStack) -> Result<f64> {

@@ -11,7 +11,7 @@ use slipway_dev::spec::Spec;
 
 /// Clients at once.
 pub(crate) const CONNECTIONS: u16 = 64;
-const SECONDS: u64 = 8;
+pub(crate) const SECONDS: u64 = 8;
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// What came of it.
@@ -33,6 +33,8 @@ pub(crate) async fn ask(run: &Run, url: &str, token: Option<&str>) -> Result<Loa
     if let Some(token) = token {
         let script = run.dir.path().join("wrk.lua");
         let header = format!("wrk.headers[\"authorization\"] = \"Bearer {token}\"\n");
+        // The last one of this name goes: a private file is only made anew.
+        let _ = std::fs::remove_file(&script);
         write_private(&script, &header, None)?;
         args.extend(["-s".to_owned(), script.display().to_string()]);
     }
@@ -40,6 +42,22 @@ pub(crate) async fn ask(run: &Run, url: &str, token: Option<&str>) -> Result<Loa
     let wrk = Spec::new("wrk", programs::find("wrk")?).args(args);
     let told = run.supervisor.output(wrk, LIMIT).await?;
     read(&told).with_context(|| format!("of {url} wrk says: {told}"))
+}
+
+/// Requests a second that `ab` counts: ten clients, each with a new connection for every request.
+pub(crate) async fn ask_by_ab(run: &Run, url: &str) -> Result<f64> {
+    let ab = Spec::new("ab", programs::find("ab")?).args(["-q", "-n", "1000", "-c", "10", url]);
+    let told = run.supervisor.output(ab, LIMIT).await?;
+    let after = |name: &str| {
+        let line = told.lines().find_map(|line| line.strip_prefix(name));
+        let value = line.and_then(|line| line.split_whitespace().next());
+        value.with_context(|| format!("of {url} ab says: {told}"))
+    };
+    ensure!(
+        after("Failed requests:")? == "0",
+        "not every request succeeded: {told}"
+    );
+    after("Requests per second:")?.parse().context("ab names no rate")
 }
 
 fn read(told: &str) -> Result<Load> {

@@ -6,12 +6,14 @@
 )]
 
 mod agent;
+mod backup;
 mod database;
 mod decide;
 mod figures;
 mod fleet;
 mod load;
 mod page;
+mod pgbench;
 mod plot;
 mod process;
 mod requests;
@@ -132,6 +134,9 @@ impl Bench {
         }
         if wants(BenchPart::Decide) {
             decide::measure(&stack, &mut figures).await?;
+        }
+        if wants(BenchPart::Backup) {
+            backup::measure(run, &stack, asked.mebibytes, &mut figures).await?;
         }
         Ok(figures)
     }

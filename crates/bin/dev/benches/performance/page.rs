@@ -7,6 +7,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use procfs::{CpuInfo, Current as _, Meminfo};
 
+use slipway_dev::stack::control_plane::POOL_SIZE;
+
 use crate::figures::{Figure, Figures};
 use crate::plot::{self, Line};
 use crate::{decide, load};
@@ -16,12 +18,15 @@ const PICTURE: &str = "pictures/performance-decide.svg";
 /// The page's text, with places for the numbers.
 const TEXT: &str = include_str!("page.md");
 
+/// Parts with a table of their own.
+const PARTS: [&str; 5] = ["agent", "backup", "requests", "rollouts", "sync"];
+
 /// A goal, what is measured for it, and by how much it is to be met.
 struct Goal {
     text: &'static str,
     /// The part and the end of the name of its figure.
     of: [&'static str; 2],
-    /// What that is divided by, for a ratio, which is to be great. A figure alone is to be small.
+    /// The divisor of a ratio. A ratio should be large, a single figure small.
     over: Option<[&'static str; 2]>,
     number: f64,
 }
@@ -45,10 +50,12 @@ const fn at_most(text: &'static str, of: [&'static str; 2], number: f64) -> Goal
 }
 
 #[rustfmt::skip]
-const GOALS: [Goal; 9] = [
+const GOALS: [Goal; 11] = [
     times("requests a second, times FastAPI's", "Slipway: health", "FastAPI: health", 12.0),
     times("p99 of FastAPI, times Slipway's", "FastAPI: health: p99", "Slipway: health: p99", 25.0),
     times("memory of FastAPI, times Slipway's", "FastAPI: memory after load", "Slipway: memory after load", 20.0),
+    times("`whoami` a second, times what pgbench does with its statement", "Slipway: whoami", "pgbench: statements of whoami", 1.0 / 1.3),
+    times("20 hosts a second, times what pgbench does with their statements", "Slipway: 20 hosts", "pgbench: statements of 20 hosts", 1.0 / 1.3),
     at_most("p99 of `whoami` with a token, in ms", ["requests", "Slipway: whoami: p99"], 10.0),
     at_most("memory for each parked agent, in KiB", ["sync", "memory of the process for each"], 20.0),
     at_most("p99 of health while agents are parked, in ms", ["sync", "health, p99"], 5.0),
@@ -87,10 +94,13 @@ pub(crate) fn write(checkout: &Path, figures: &Figures) -> Result<()> {
     let mut text = TEXT
         .replace("{machine}", &of_machine(&figures.machine))
         .replace("{connections}", &load::CONNECTIONS.to_string())
+        .replace("{pool}", &POOL_SIZE.to_string())
         .replace("{goals}\n", &goals(figures))
         .replace("{curves}\n", &curves(&lines));
-    for (part, all) in &figures.parts {
-        text = text.replace(&format!("{{{part}}}\n"), &table(all));
+    for part in PARTS {
+        let all = figures.parts.get(part);
+        let shown = all.map_or_else(|| "Not measured yet.\n".to_owned(), table);
+        text = text.replace(&format!("{{{part}}}\n"), &shown);
     }
     std::fs::write(checkout.join(PAGE), text).with_context(|| format!("cannot write {PAGE}"))
 }

@@ -14,6 +14,7 @@ use slipway_wire::route;
 
 use crate::figures::{Figure, Figures, median};
 use crate::load::{self, Load};
+use crate::pgbench::{self, Scripts};
 use crate::process::Usage;
 use crate::{Bench, fleet};
 
@@ -31,7 +32,7 @@ pub(crate) async fn measure(run: &Run, bench: &Bench, stack: &DevStack, figures:
     start_fastapi(run, bench, stack, port).await?;
     // A second proxy with the same configuration, in a run of its own.
     let other = Run::create(&base_folder(&bench.target))?;
-    let measured = side_by_side(run, &other, stack, port, figures).await;
+    let measured = side_by_side(run, bench, &other, stack, port, figures).await;
     other.close().await?;
     measured?;
     let replica = stack
@@ -121,6 +122,7 @@ async fn start_fastapi(run: &Run, bench: &Bench, stack: &DevStack, port: u16) ->
 
 async fn side_by_side(
     run: &Run,
+    bench: &Bench,
     other: &Run,
     stack: &DevStack,
     fastapi: u16,
@@ -157,8 +159,17 @@ async fn side_by_side(
             token,
         ),
     ];
+    let scripts = Scripts::new(&bench.checkout, stack.admin_token.expose_secret(), environment)?;
+    let mut alone: [(&str, &str, Vec<f64>); 2] = [
+        ("pgbench: statements of whoami", &scripts.whoami, Vec::new()),
+        ("pgbench: statements of 20 hosts", &scripts.hosts, Vec::new()),
+    ];
+    let mut by_ab = [Vec::new(), Vec::new()];
     let mut loads: Vec<Vec<Load>> = vec![Vec::new(); asked.len()];
     for round in 1..=ROUNDS {
+        for ((_, url, _), rates) in asked.iter().zip(&mut by_ab) {
+            rates.push(load::ask_by_ab(run, url).await?);
+        }
         for ((name, url, token), loads) in asked.iter().zip(&mut loads) {
             let load = load::ask(run, url, *token)
                 .await
@@ -169,6 +180,18 @@ async fn side_by_side(
             ));
             loads.push(load);
         }
+        for (name, script, rates) in &mut alone {
+            let rate = pgbench::per_second(run, stack, script).await?;
+            say(&format!("{name}, round {round}: {rate:.0} a second"));
+            rates.push(rate);
+        }
+    }
+    for (name, _, rates) in alone {
+        figures.add(PART, name, Figure::rate(median(rates), "a second"));
+    }
+    for ((name, ..), rates) in asked.iter().zip(by_ab) {
+        let name = format!("{name}, by ab");
+        figures.add(PART, &name, Figure::rate(median(rates), "requests/s"));
     }
     for ((name, _, _), loads) in asked.iter().zip(loads) {
         let of = |what: fn(&Load) -> f64| median(loads.iter().map(what).collect());

@@ -21,8 +21,8 @@ use crate::process::Usage;
 
 const PART: &str = "sync";
 const ENVIRONMENT: &str = "bench-sync";
-/// How long an agent lets itself be parked.
-const WAIT: u64 = 120;
+/// How long an agent lets itself be parked: the most that the API grants.
+const WAIT: u64 = 30;
 /// What is measured while all are parked.
 const REST: Duration = Duration::from_secs(20);
 const PROBES: usize = 200;
@@ -36,7 +36,11 @@ pub(crate) async fn measure(run: &Run, stack: &DevStack, agents: u32, figures: &
         ..Strategy::default()
     };
     say(&format!("making {agents} hosts"));
-    let hosts = fleet::create(stack, ENVIRONMENT, everybody, agents).await?;
+    let mut hosts = fleet::create(stack, ENVIRONMENT, everybody, agents).await?;
+    for host in &mut hosts {
+        // They send the same text again, which is old news where it counts.
+        host.model.counter = None;
+    }
     let wanted = fleet::release(stack, ENVIRONMENT, &hosts, 1).await?;
     let replica = stack
         .control_plane
@@ -48,8 +52,8 @@ pub(crate) async fn measure(run: &Run, stack: &DevStack, agents: u32, figures: &
     let before = Usage::of(pid);
     let mut parked = JoinSet::new();
     for host in &hosts {
-        let stream = park(port, host).await?;
-        parked.spawn(answer(stream));
+        let stream = park(port, &request(host)?).await?;
+        parked.spawn(wait_for_news(port, request(host)?, stream));
     }
     let name = |what: &str| format!("{agents} parked agents: {what}");
     // The last ones are still being read.
@@ -88,25 +92,36 @@ pub(crate) async fn measure(run: &Run, stack: &DevStack, agents: u32, figures: &
     let start = Instant::now();
     stack.api.create_rollout(&wanted).await?;
     let told = async {
-        while let Some(answer) = parked.join_next().await {
-            let answer = answer??;
-            ensure!(
-                answer.contains("\"stage\""),
-                "an agent was told something else: {answer}"
-            );
+        while let Some(told) = parked.join_next().await {
+            told??;
         }
-        Ok(())
+        anyhow::Ok(())
     };
     tokio::time::timeout(LIMIT, told)
         .await
         .context("not all agents were told")??;
     let took = start.elapsed().as_secs_f64() * 1000.0;
-    figures.add(PART, &name("one change told to all"), Figure::cost(took, "ms"));
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it is compared with the clock of a server on this machine"
+    )]
+    let told_at = chrono::Utc::now().timestamp_micros() as f64 / 1e6;
+    let decided_at = database::newest_decision(stack).await?;
+    figures.add(
+        PART,
+        &name("one rollout told to all, from its start"),
+        Figure::cost(took, "ms"),
+    );
+    figures.add(
+        PART,
+        &name("one rollout told to all, from the worker's decision"),
+        Figure::cost((told_at - decided_at) * 1000.0, "ms"),
+    );
     Ok(())
 }
 
-/// Sends what an agent sees, by hand: a client for each of thousands would take more than the server.
-async fn park(port: u16, host: &Agent) -> Result<TcpStream> {
+/// What an agent sees, as a request. By hand: a client for each of thousands would take more than the server.
+fn request(host: &Agent) -> Result<Vec<u8>> {
     let body = serde_json::to_vec(&host.seen())?;
     let head = format!(
         "POST {} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {}\r\nprefer: wait={WAIT}\r\n\
@@ -115,16 +130,30 @@ async fn park(port: u16, host: &Agent) -> Result<TcpStream> {
         host.token,
         body.len()
     );
+    Ok([head.as_bytes(), &body].concat())
+}
+
+async fn park(port: u16, request: &[u8]) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(loopback(port)).await?;
-    stream.write_all(&[head.as_bytes(), &body].concat()).await?;
+    stream.write_all(request).await?;
     Ok(stream)
 }
 
-async fn answer(mut stream: TcpStream) -> Result<String> {
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    Ok(answer)
+/// Asks again as often as it is told nothing, and ends when it is told to fetch.
+async fn wait_for_news(port: u16, request: Vec<u8>, mut stream: TcpStream) -> Result<()> {
+    loop {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        if answer.contains("\"stage\"") {
+            return Ok(());
+        }
+        ensure!(
+            answer.contains("\"idle\""),
+            "an agent was told something else: {answer}"
+        );
+        stream = park(port, &request).await?;
+    }
 }
 
 async fn probe(port: u16) -> Result<Vec<f64>> {

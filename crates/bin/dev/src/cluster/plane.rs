@@ -77,7 +77,7 @@ impl Plane {
             .iter()
             .map(|member| Ok(SocketAddr::new(member.network.address.parse()?, API)))
             .collect::<Result<_>>()?;
-        let nginx = Nginx::start_before(run, &replicas, &nix.cache).await?;
+        let nginx = Nginx::start_before(run, run.ports.reserve()?, &replicas, &nix.cache).await?;
         nix.write_agent_conf(&nginx.cache_url())?;
         // nginx sends a login to any of them.
         for (number, address) in (1..).zip(&replicas) {

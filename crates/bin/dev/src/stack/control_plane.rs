@@ -18,6 +18,8 @@ use crate::spec::Spec;
 const REPLICAS: usize = 3;
 /// Workers.
 const WORKERS: usize = 2;
+/// Connections of each process to the database. Five processes share one small server.
+pub const POOL_SIZE: u8 = 10;
 /// Above the database (0), below the proxy (2).
 const LAYER: u8 = 1;
 const START: Duration = Duration::from_mins(2);
@@ -60,6 +62,15 @@ impl Secrets {
     }
 }
 
+/// What the processes are told of others.
+#[derive(Debug, Clone, Copy)]
+pub struct Places<'a> {
+    /// The store that the closures are in.
+    pub store: &'a Path,
+    /// Where people reach the control plane.
+    pub public_url: &'a str,
+}
+
 /// The processes between the proxy and the database.
 #[derive(Debug)]
 pub struct DevControlPlane {
@@ -75,16 +86,21 @@ pub struct DevControlPlane {
 
 impl DevControlPlane {
     /// Migrates the database, then starts replicas and workers and waits until each replica is ready.
-    pub async fn start(run: &Run, binaries: &Binaries, secrets: &Secrets, store: &Path) -> Result<Self> {
+    pub async fn start(
+        run: &Run,
+        binaries: &Binaries,
+        secrets: &Secrets,
+        places: &Places<'_>,
+    ) -> Result<Self> {
         let spec = |name: &str, program: &Path, command: &str| {
             Spec::new(name, program)
                 .args([command])
                 .envs(secrets.variables.iter().map(|(name, value)| (*name, value)))
                 .envs(run.shared_env.iter().map(|(name, value)| (name, value)))
                 .env("APP_ENV", "production")
-                .env("STORE_DIR", store)
-                // Five processes share one small server.
-                .env("DATABASE_POOL_SIZE", "10")
+                .env("STORE_DIR", places.store)
+                .env("PUBLIC_URL", places.public_url)
+                .env("DATABASE_POOL_SIZE", POOL_SIZE.to_string())
                 // Whoever tries messages has the receiver here.
                 .env("MESSAGES_NETWORKS", "127.0.0.0/8")
                 .layer(LAYER)

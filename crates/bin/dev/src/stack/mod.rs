@@ -12,14 +12,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 use slipway_client::Client;
 use slipway_wire::access::LoginRequest;
 
-use crate::nginx::Nginx;
+use crate::nginx::{Nginx, api_url};
 use crate::nix::Nix;
 use crate::postgres::{DevPostgres, Durability, random_password};
 use crate::redis::DevRedis;
 use crate::run::Run;
 use crate::run_dir::write_private;
 use binaries::Binaries;
-use control_plane::{DevControlPlane, Secrets};
+use control_plane::{DevControlPlane, Places, Secrets};
 use hosts::DevHost;
 
 /// The environment that the hosts are in.
@@ -56,9 +56,15 @@ impl DevStack {
         tell("Postgres and Redis run");
         let nix = Nix::create(run).await?;
         let secrets = Secrets::create(run, &postgres, &redis)?;
-        let control_plane = DevControlPlane::start(run, &binaries, &secrets, &nix.store).await?;
+        // Messages and a provider of sign-in lead people to the proxy.
+        let https = run.ports.reserve()?;
+        let places = Places {
+            store: &nix.store,
+            public_url: &api_url(https),
+        };
+        let control_plane = DevControlPlane::start(run, &binaries, &secrets, &places).await?;
         tell("the database is migrated; three api replicas and two workers run");
-        let nginx = Nginx::start(run, &control_plane.ports, &nix.cache).await?;
+        let nginx = Nginx::start_on(run, https, &control_plane.ports, &nix.cache).await?;
         nix.write_agent_conf(&nginx.cache_url())?;
         tell(&format!(
             "nginx serves {} with the run's own authority",
