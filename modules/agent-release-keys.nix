@@ -6,8 +6,9 @@ let
   inherit (lib) mkOption types;
   cfg = config.services.slipway.agent;
   file = "slipway/release-keys";
-  # A line of `ssh-keygen -t ed25519`, or the second one of a minisign.pub.
-  isKey = key: builtins.match "ssh-ed25519 [A-Za-z0-9+/]{68}( .*)?|RW[A-Za-z0-9+/]{54}" key != null;
+  # A line of `ssh-keygen -t ed25519`, or the second one of a minisign.pub. A line end in the comment would begin another key.
+  isKey =
+    key: builtins.match "ssh-ed25519 [A-Za-z0-9+/]{68}( [^\n\r]*)?|RW[A-Za-z0-9+/]{54}" key != null;
   wrong = lib.filter (key: !isKey key) cfg.releaseKeys;
 in
 {

@@ -13,6 +13,9 @@ let
   besides = import ../nix/lib/plane-addresses.nix { inherit config lib; };
   isSecure = cfg.smtp.tls != "none";
 
+  # MESSAGES_NETWORKS parts them by commas.
+  isNetwork = network: builtins.match "[0-9a-fA-F.:]+(/[0-9]+)?" network != null;
+
   # For api and worker: the api refuses destinations that the worker could not reach.
   shared = {
     PUBLIC_URL = plane.publicUrl;
@@ -132,6 +135,14 @@ in
       };
     };
     assertions = [
+      {
+        assertion = lib.all isNetwork cfg.networks;
+        message = "${option}.networks has ${
+          lib.concatMapStringsSep " and " builtins.toJSON (
+            lib.filter (network: !isNetwork network) cfg.networks
+          )
+        }, which is no network: give each in an entry of its own, such as 10.0.0.0/24.";
+      }
       {
         assertion = (cfg.smtp.user == null) == (cfg.smtp.passwordFile == null);
         message = "${option}.smtp has ${

@@ -18,12 +18,26 @@ let
     "admin"
   ];
 
-  # As OIDC_ROLES has it. A group may have every character but the `;` between entries.
+  # As OIDC_ROLES has it. A group may have every character but those between entries.
   entries =
     group: rights:
     lib.optional (rights.role != null) "${rights.role}=${group}"
     ++ lib.mapAttrsToList (environment: role: "${role}@${environment}=${group}") rights.environments;
   roles = lib.concatLists (lib.mapAttrsToList entries cfg.groups);
+  # A name that would read as more than itself, or as another one: the api takes blanks at both ends away.
+  isPlain = name: builtins.match "[^;\n\r]*" name != null && lib.trim name == name && name != "";
+  reads =
+    name:
+    builtins.match ".*,[[:blank:]]*(viewer|deployer|approver|admin)(@[^=]*)?[[:blank:]]*=.*" name
+    != null;
+  unfit = lib.filter (group: !isPlain group || reads group) (lib.attrNames cfg.groups);
+  isEnvironment = name: builtins.match "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?" name != null;
+  elsewhere = lib.unique (
+    lib.concatMap (group: lib.filter (name: !isEnvironment name) (lib.attrNames group.environments)) (
+      lib.attrValues cfg.groups
+    )
+  );
+  isDomain = name: builtins.match "[A-Za-z0-9.-]+[.][A-Za-z0-9-]+" name != null;
   nothing = lib.attrNames (lib.filterAttrs (group: rights: entries group rights == [ ]) cfg.groups);
   isHere =
     builtins.match "http://(localhost|127[.]0[.]0[.]1|[[]::1])(:[0-9]+)?(/.*)?" cfg.issuer != null;
@@ -171,8 +185,22 @@ in
         message = "${option}.groups.${lib.concatStringsSep ", " nothing} may do nothing: give a role, or environments, or leave it out.";
       }
       {
-        assertion = !lib.any (lib.hasInfix ";") (lib.attrNames cfg.groups);
-        message = "${option}.groups has a name with a `;`, which parts entries of OIDC_ROLES: name the group otherwise at the provider.";
+        assertion = unfit == [ ];
+        message = "${option}.groups has the name ${
+          lib.concatMapStringsSep " and the name " builtins.toJSON unfit
+        }, which OIDC_ROLES cannot hold: a `;`, a line end, or `,ROLE=` would begin an entry of its own, and blanks at an end are lost. Name the group otherwise at the provider.";
+      }
+      {
+        assertion = elsewhere == [ ];
+        message = "${option}.groups names the environment ${
+          lib.concatMapStringsSep " and " builtins.toJSON elsewhere
+        }, which can be none: give 1 to 63 lower-case letters, digits and `-`.";
+      }
+      {
+        assertion = lib.all isDomain cfg.domains;
+        message = "${option}.domains has ${
+          lib.concatMapStringsSep " and " builtins.toJSON (lib.filter (name: !isDomain name) cfg.domains)
+        }, which is no domain: give what follows the @, such as example.com, each in an entry of its own.";
       }
     ];
   };

@@ -60,7 +60,8 @@ let
     nextestArgs = lib.concatStringsSep " " [
       "--no-fail-fast"
       "--filterset 'not package(slipway-dev) and not (package(slipway-backup) and kind(test))"
-      "and not (package(slipway-agent) and test(/^disk::/))'"
+      "and not (package(slipway-agent) and test(/^disk::/))"
+      "and not (package(slipway-host) and test(/^esp::/))'"
     ];
     shellInputs = [
       pkgs.curl

@@ -111,6 +111,10 @@ in
           message = "${option "passwordFile"} is not set, and Redis behind ${option "sentinels"} is shared by hosts: give the file with the password that all of them have.";
         }
         {
+          assertion = lib.all (address: builtins.match "[^, ]+" address != null) cache.sentinels.addresses;
+          message = "${option "sentinels.addresses"} has an entry with a comma or a blank: give each Sentinel in an entry of its own.";
+        }
+        {
           assertion = !(used && cache.remote.address != null);
           message = "${option "sentinels.addresses"} and ${option "remote.address"} name two Redis instances: leave one out.";
         }

@@ -212,6 +212,13 @@ in
       releaseEnvironment = "prod";
     })
   ])
+  (says "a key whose comment goes on with another key is refused" "is no public key" [
+    (stack { })
+    (agent {
+      releaseKeys = [ "${sshKey} ci\n${minisignKey}" ];
+      releaseEnvironment = "prod";
+    })
+  ])
   {
     name = "each replica of a program of another shape is asked where it answers";
     got =

@@ -241,6 +241,12 @@ in
       (stack { sentinels.addresses = [ "10.1.0.21" ]; })
     ]
   )
+  (saysAmong "two Sentinels in one entry"
+    [ "${option}.sentinels.addresses has an entry with a comma" ]
+    [
+      (stack { sentinels.addresses = [ "10.1.0.21:26379,10.1.0.22:26379" ]; })
+    ]
+  )
   (saysAmong "Sentinels and an address"
     [ "${option}.sentinels.addresses" "${option}.urlFile" ]
     [

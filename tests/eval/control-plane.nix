@@ -141,6 +141,12 @@ in
           tls = "none";
         };
       }
+      {
+        networks = [
+          "10.0.0.0/24"
+          "10.0.1.0/24,0.0.0.0/0"
+        ];
+      }
     ];
     want = [
       [
@@ -151,6 +157,9 @@ in
       ]
       [
         "services.slipway.controlPlane.messages.smtp.tls is none, and smtp.example.com is another machine: messages would travel unencrypted; take starttls or tls."
+      ]
+      [
+        ''services.slipway.controlPlane.messages.networks has "10.0.1.0/24,0.0.0.0/0", which is no network: give each in an entry of its own, such as 10.0.0.0/24.''
       ]
     ];
   }

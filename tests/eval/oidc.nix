@@ -97,11 +97,25 @@ in
       { groups = { }; }
       { groups.developers = { }; }
       { groups."a;b".role = "viewer"; }
+      { groups."staff,admin=everybody".role = "viewer"; }
+      { groups."staff, deployer@prod = x".role = "viewer"; }
+      {
+        groups = {
+          "a\nb".role = "viewer";
+          " a".role = "viewer";
+        };
+      }
+      { groups.staff.environments."prod=x" = "viewer"; }
+      { domains = [ "example.com,evil.example" ]; }
+      { groups."CN=on-call,OU=admins,admins=x".role = "viewer"; }
       { issuer = "http://127.0.0.1:5556/dex"; }
     ];
     want =
       let
         at = "services.slipway.controlPlane.oidc";
+        unfit =
+          names:
+          "${at}.groups has the name ${names}, which OIDC_ROLES cannot hold: a `;`, a line end, or `,ROLE=` would begin an entry of its own, and blanks at an end are lost. Name the group otherwise at the provider.";
         unencrypted =
           issuer:
           "${at}.issuer is ${issuer}, which is not encrypted: anybody on the way could sign in as anybody; give an https:// address.";
@@ -119,9 +133,17 @@ in
           "${at}.groups gives no group a role, so nobody could sign in: name one, such as platform.role = \"admin\"."
           "${at}.groups.developers may do nothing: give a role, or environments, or leave it out."
         ]
+        [ (unfit ''"a;b"'') ]
+        [ (unfit ''"staff,admin=everybody"'') ]
+        [ (unfit ''"staff, deployer@prod = x"'') ]
+        [ (unfit ''" a" and the name "a\nb"'') ]
         [
-          "${at}.groups has a name with a `;`, which parts entries of OIDC_ROLES: name the group otherwise at the provider."
+          ''${at}.groups names the environment "prod=x", which can be none: give 1 to 63 lower-case letters, digits and `-`.''
         ]
+        [
+          ''${at}.domains has "example.com,evil.example", which is no domain: give what follows the @, such as example.com, each in an entry of its own.''
+        ]
+        [ ]
         [ ]
       ];
   }
