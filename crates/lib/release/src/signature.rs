@@ -163,8 +163,9 @@ impl Signature {
         }
     }
 
-    /// Whether the key that it brings along made it for exactly these bytes; `None` if it brings none. It says nothing of
-    /// trust: anybody can make a key.
+    /// Whether the key in it made it for exactly these bytes. It proves no trust: anybody can make a key.
+    ///
+    /// A signature of minisign holds only the key's id, so the answer is `None`. Anybody can write that id.
     #[must_use]
     pub fn fits(&self, bytes: &[u8]) -> Option<bool> {
         match &self.0 {

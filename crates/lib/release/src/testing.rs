@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use slipway_domain::digest::Digest;
 use slipway_domain::{HostName, ReleaseId, StorePath, Timestamp};
 use tempfile::TempDir;
@@ -90,6 +92,17 @@ impl Default for Signer {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// A signature in minisign's form that names the key with this id. Nobody signed anything.
+#[must_use]
+pub fn forged_minisign(key_id: u64) -> String {
+    let signature = [b"ED".as_slice(), &key_id.to_le_bytes(), &[0; 64]].concat();
+    format!(
+        "untrusted comment: forged\n{}\ntrusted comment: forged\n{}\n",
+        STANDARD.encode(signature),
+        STANDARD.encode([0; 64])
+    )
 }
 
 fn ssh_keygen(arguments: &[&str], dir: &Path) {

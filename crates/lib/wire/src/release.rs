@@ -302,22 +302,25 @@ pub struct SignatureSummary {
     pub key: String,
     /// `ssh-ed25519` or `minisign`.
     pub algorithm: String,
-    /// Whether this key made it for these bytes. Left out where the signature does not bring the key along, as minisign's.
+    /// Whether this key made it for these bytes. A signature of minisign only names its key, so the control plane cannot check it
+    /// and leaves this out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fits: Option<bool>,
-    /// Hosts of the environment that trust the key, by what their agents said last.
+    /// How many hosts of the environment trust the key, by the last reports of their agents.
     pub trusted_by: u32,
 }
 
 impl SignatureSummary {
-    /// What is known of it, for people.
+    /// What is known of it, for people. Anybody can write a trusted key's name, so only a checked signature counts as trusted.
     #[must_use]
     pub fn words(&self) -> String {
         match (self.fits, self.trusted_by) {
             (Some(false), _) => "does not fit the manifest".to_owned(),
-            (_, 0) => "unknown key: no host has said that it trusts it".to_owned(),
-            (_, 1) => "trusted by 1 host".to_owned(),
-            (_, hosts) => format!("trusted by {hosts} hosts"),
+            (_, 0) => "unknown key: no host reports that it trusts this key".to_owned(),
+            (None, 1) => "names a key that 1 host trusts; only that host can check it".to_owned(),
+            (None, hosts) => format!("names a key that {hosts} hosts trust; only they can check it"),
+            (Some(true), 1) => "trusted by 1 host".to_owned(),
+            (Some(true), hosts) => format!("trusted by {hosts} hosts"),
         }
     }
 }

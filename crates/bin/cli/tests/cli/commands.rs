@@ -431,7 +431,7 @@ fn a_rollout_shows_who_stopped_it_and_how_long_checks_may_fail() {
     let shown = Slipway::at(&server).run(&["rollout", "show", ROLLOUT]).stdout;
     assert!(shown.contains("state        paused: look\n"), "{shown}");
     assert!(
-        shown.contains("last order   pause, by ada at 2026-03-01 12:00:00Z: look\n"),
+        shown.contains("last command pause, by ada at 2026-03-01 12:00:00Z: look\n"),
         "{shown}"
     );
     assert!(
@@ -453,7 +453,8 @@ fn a_release_shows_who_signed_it_and_whether_hosts_trust_that_key() {
                     "environment": "prod", "number": 7, "expires": AT, "digest": format!("sha256:{}", "ab".repeat(32)),
                     "signatures": [
                         signature("SHA256:one", Some(true), 3), signature("SHA256:two", Some(true), 0),
-                        signature("SHA256:three", Some(false), 3),
+                        signature("SHA256:three", Some(false), 3), signature("A1", None, 3), signature("A2", None, 1),
+                        signature("A3", None, 0),
                     ],
                 },
             }),
@@ -462,8 +463,11 @@ fn a_release_shows_who_signed_it_and_whether_hosts_trust_that_key() {
     let shown = Slipway::at(&server).run(&["release", "show", RELEASE]).stdout;
     for line in [
         "signature ssh-ed25519 SHA256:one: trusted by 3 hosts\n",
-        "signature ssh-ed25519 SHA256:two: unknown key: no host has said that it trusts it\n",
+        "signature ssh-ed25519 SHA256:two: unknown key: no host reports that it trusts this key\n",
         "signature ssh-ed25519 SHA256:three: does not fit the manifest\n",
+        "signature ssh-ed25519 A1: names a key that 3 hosts trust; only they can check it\n",
+        "signature ssh-ed25519 A2: names a key that 1 host trusts; only that host can check it\n",
+        "signature ssh-ed25519 A3: unknown key: no host reports that it trusts this key\n",
     ] {
         assert!(shown.contains(line), "{line}: {shown}");
     }

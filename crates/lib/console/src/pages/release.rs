@@ -136,7 +136,8 @@ fn signed(signature: &SignatureSummary) -> Markup {
     let tone = match (signature.fits, signature.trusted_by) {
         (Some(false), _) => Tone::Bad,
         (_, 0) => Tone::Warn,
-        _ => Tone::Good,
+        (None, _) => Tone::Idle,
+        (Some(true), _) => Tone::Good,
     };
     html! {
         "by " (view::words(&signature.algorithm)) " " code { (view::words(&signature.key)) } " " (view::badge(tone, &signature.words()))

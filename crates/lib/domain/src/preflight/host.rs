@@ -176,11 +176,12 @@ pub(super) fn release_trusted(subject: &Subject, host: &HostSubject) -> Judgemen
             "sign it: slipway release create --manifest FILE --sign-key KEY",
         )
     } else if keys.iter().any(|key| signed_by.contains(key)) {
-        Judgement::passed("a key that each host trusts signed the release")
+        // Anybody can write a key's name. Whether the signature is good, only the hosts find out.
+        Judgement::passed("a signature of the release names a key that each host trusts")
     } else {
         Judgement::blocking(
             format!(
-                "it trusts {}, and {} signed it",
+                "it trusts {}, and the signatures name {}",
                 keys.join(", "),
                 signed_by.join(", ")
             ),

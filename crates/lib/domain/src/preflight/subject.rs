@@ -30,7 +30,7 @@ pub struct ReleaseSubject {
     pub expires: Option<Timestamp>,
     /// The number of its manifest.
     pub number: Option<u64>,
-    /// The keys that signed its manifest, by their names.
+    /// The names of the keys that the signatures of its manifest name.
     pub signed_by: Vec<String>,
     /// The highest number of a manifest that a host of the environment committed.
     pub committed_number: Option<u64>,

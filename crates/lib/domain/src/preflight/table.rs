@@ -102,7 +102,7 @@ checks! {
     Host EachHost "journal" host::journal, "the agent's journal is whole", "it is damaged", false;
     Host SomeHosts "drift" host::drift, "the host is as Slipway left it", NEVER, false;
     Host SomeHosts "boot-default" host::boot_default, "the next boot brings what runs", NEVER, false;
-    Host EachHost "release-trusted" host::release_trusted, "a key that the host trusts signed the release", "none did", true;
+    Host EachHost "release-trusted" host::release_trusted, "a signature of the release names a key that the host trusts", "none does", true;
     Host SomeHosts "architecture" host::architecture, "the closure is of the host's kind of machine", "it is of another", true;
     Host EachHost "cache" host::cache, "a cache of the host answers", "none does", true;
     Host EachHost "cache-paths" host::cache_paths, "the caches have every missing path", "they lack one", true;

@@ -5,7 +5,8 @@ use chrono::TimeDelta;
 
 use super::*;
 use crate::manifest;
-use crate::testing::Signer;
+use crate::signature::Signature;
+use crate::testing::{Signer, forged_minisign};
 
 fn manifest() -> Manifest {
     manifest::tests::manifest()
@@ -181,6 +182,21 @@ fn a_signature_that_brings_its_own_key_along_counts_for_nothing() {
     );
     forged.signatures = vec![mixed.unwrap().to_pem(ssh_key::LineEnding::LF).unwrap()];
     let error = ask(&forged, &signer.keys(), |_| ()).unwrap_err();
+    assert!(error.contains("does not fit the manifest"), "{error}");
+}
+
+/// Anybody can read a key's id in any signature, and write it over bytes that nobody signed.
+#[test]
+fn a_minisign_signature_that_only_names_a_trusted_key_counts_for_nothing() {
+    let keys = ReleaseKeys::read("RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3").unwrap();
+    let forged = SignedManifest {
+        manifest: String::from_utf8(manifest().to_bytes().unwrap()).unwrap(),
+        signatures: vec![forged_minisign(0xE762_0F18_42B4_E81F)],
+    };
+    let signature: Signature = forged.signatures[0].parse().unwrap();
+    assert!(signature.names(&keys.as_slice()[0]));
+    assert_eq!(signature.fits(forged.manifest.as_bytes()), None);
+    let error = ask(&forged, &keys, |_| ()).unwrap_err();
     assert!(error.contains("does not fit the manifest"), "{error}");
 }
 

@@ -257,7 +257,7 @@ async fn release(
     })
 }
 
-/// The keys that signed. Whether the signatures are good, the hosts find out.
+/// The keys that the signatures name. Whether the signatures are good, the hosts find out.
 fn signers(signatures: &[String]) -> Vec<String> {
     let read = signatures
         .iter()

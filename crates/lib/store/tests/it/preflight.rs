@@ -117,7 +117,11 @@ async fn a_release_that_no_key_of_the_host_signed_is_in_the_way(pool: PgPool) {
     let found = it.obstacles().await;
     assert_eq!(found.len(), 1, "{found:?}");
     let of = |signer: &Signer| signer.keys().as_slice()[0].to_string();
-    let said = format!("it trusts {}, and {} signed it", of(&other), of(&signer));
+    let said = format!(
+        "it trusts {}, and the signatures name {}",
+        of(&other),
+        of(&signer)
+    );
     assert!(
         found[0].starts_with("release-trusted: ") && found[0].contains(&said),
         "{found:?}"

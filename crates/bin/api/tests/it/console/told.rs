@@ -4,7 +4,7 @@ use axum::http::Method;
 use serde_json::json;
 use slipway_domain::{Role, StorePath};
 use slipway_release::SignedManifest;
-use slipway_release::testing::{Signer, manifest, now};
+use slipway_release::testing::{Signer, forged_minisign, manifest, now};
 use slipway_wire::route;
 use sqlx::PgPool;
 
@@ -116,7 +116,12 @@ async fn a_release_tells_who_signed_it_and_whether_its_hosts_trust_that_key(pool
         signatures: good.signatures.clone(),
         ..Signer::new().sign(&manifest(4, now(), &[("web-1", &path)]))
     };
-    for signed in [&good, &forged] {
+    // The id of a key of minisign is in each of its signatures, so anybody can write it.
+    let by_id = SignedManifest {
+        signatures: vec![forged_minisign(0xE762_0F18_42B4_E81F)],
+        ..Signer::new().sign(&manifest(5, now(), &[("web-1", &path)]))
+    };
+    for signed in [&good, &forged, &by_id] {
         let body = serde_json::to_value(signed).unwrap();
         app.post(route::SIGNED_RELEASES, body).await.expect(201);
     }
@@ -138,12 +143,13 @@ async fn a_release_tells_who_signed_it_and_whether_its_hosts_trust_that_key(pool
         json!({ "key": name, "algorithm": "ssh-ed25519", "fits": true, "trusted_by": 0 })
     );
     assert!(
-        page.contains(name) && page.contains("unknown key: no host has said that it trusts it"),
+        page.contains(name) && page.contains("unknown key: no host reports that it trusts this key"),
         "{page}"
     );
     sqlx::query(
         "INSERT INTO host_facts (host_id, facts)
-         SELECT id, jsonb_build_object('release_keys', jsonb_build_array($1::text)) FROM hosts WHERE name = 'web-1'",
+         SELECT id, jsonb_build_object('release_keys', jsonb_build_array($1::text, 'minisign key E7620F1842B4E81F'))
+         FROM hosts WHERE name = 'web-1'",
     )
     .bind(&key)
     .execute(&app.pool)
@@ -151,11 +157,26 @@ async fn a_release_tells_who_signed_it_and_whether_its_hosts_trust_that_key(pool
     .unwrap();
     let (signature, page) = told(1).await;
     assert_eq!(signature["trusted_by"], 1);
-    assert!(page.contains("trusted by 1 host"), "{page}");
+    assert_eq!(badge(&page, "trusted by 1 host"), "good");
     let (signature, page) = told(2).await;
     assert_eq!(signature["fits"], false);
-    assert!(
-        page.contains("does not fit the manifest") && !page.contains("trusted by"),
-        "{page}"
+    assert_eq!(badge(&page, "does not fit the manifest"), "bad");
+    assert!(!page.contains("trusted by"), "{page}");
+    let (signature, page) = told(3).await;
+    assert_eq!(
+        signature,
+        json!({ "key": "E7620F1842B4E81F", "algorithm": "minisign", "trusted_by": 1 })
     );
+    let words = "names a key that 1 host trusts; only that host can check it";
+    assert_eq!(badge(&page, words), "idle");
+    assert!(!page.contains("trusted by"), "{page}");
+}
+
+/// The tone of the badge that says this.
+fn badge<'a>(page: &'a str, words: &str) -> &'a str {
+    let Some((before, _)) = page.split_once(words) else {
+        panic!("no {words}: {page}");
+    };
+    let (_, tone) = before.rsplit_once("class=\"badge ").unwrap();
+    tone.split_once('"').unwrap().0
 }

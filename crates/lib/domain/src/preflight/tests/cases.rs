@@ -171,9 +171,14 @@ pub(super) const CASES: &[Case] = &[
     ("release-trusted", Blocking, "nobody signed", |s| {
         s.release.signed_by.clear();
     }),
-    ("release-trusted", Blocking, "SHA256:evil signed it", |s| {
-        s.release.signed_by = vec!["SHA256:evil".to_owned()];
-    }),
+    (
+        "release-trusted",
+        Blocking,
+        "the signatures name SHA256:evil",
+        |s| {
+            s.release.signed_by = vec!["SHA256:evil".to_owned()];
+        },
+    ),
     ("release-trusted", Warning, "trusts the control plane", |s| {
         facts(s).release_keys = Some(Vec::new());
     }),
