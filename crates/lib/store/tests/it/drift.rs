@@ -241,6 +241,36 @@ async fn whatever_drifts_is_noted_once_when_it_begins_and_once_when_it_ends(pool
     assert_eq!(fleet.store.verify_chain(&fleet.key).await.unwrap().problem, None);
 }
 
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_row_that_cannot_be_read_keeps_no_other_host_from_being_compared(pool: PgPool) {
+    let fleet = Fleet::of(2).seed(&store(&pool)).await;
+    let mut agents = agents(&fleet);
+    fleet.rollout(1).await;
+    drive(&fleet, &mut agents, &claim(&fleet.store, "w").await).await;
+    fleet.store.note_drift(None, &fleet.key).await.unwrap();
+    let (broken, sound) = (agents[0].name.clone(), agents[1].name.clone());
+    let by_hand = closure(sound.as_str(), 7);
+    agents[1].live = Some(by_hand.clone());
+    agents[1].sync(&fleet.store).await;
+    sql(
+        &pool,
+        &format!("UPDATE hosts SET live = 'broken' WHERE name = '{broken}'"),
+    )
+    .await;
+    rest(&pool).await;
+    assert_eq!(fleet.store.note_drift(None, &fleet.key).await.unwrap(), 1);
+    let seen = fleet.store.get_host_by_name(&sound).await.unwrap().value.drift;
+    assert_eq!(seen.unwrap().items[0].kind, DriftKind::Live);
+    let begun = noted(&fleet, "host.drifted").await;
+    assert_eq!((begun.len(), begun[0].1.as_str()), (1, by_hand.as_str()));
+    // Once its row can be read, the host is compared again.
+    let mended = closure(broken.as_str(), 7);
+    let mend = format!("UPDATE hosts SET live = '{mended}' WHERE name = '{broken}'");
+    sql(&pool, &mend).await;
+    assert_eq!(fleet.store.note_drift(None, &fleet.key).await.unwrap(), 1);
+    assert_eq!(noted(&fleet, "host.drifted").await[1].1, mended.as_str());
+}
+
 /// An attempt that failed brings the host back to what drifted, which is no less drift for that.
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn an_attempt_that_goes_back_leaves_drift_as_it_was(pool: PgPool) {
