@@ -50,35 +50,26 @@ struct DeliveryRow {
     finished_at: Option<Timestamp>,
     earlier: Option<Uuid>,
     earlier_message: Option<LenientJson<Message>>,
-    earlier_attempts: Option<i32>,
-    earlier_error: Option<String>,
 }
 
-impl DeliveryRow {
-    /// Whether it goes ahead of the earlier one, which nobody here can read.
-    fn is_ahead(&self) -> bool {
-        self.earlier_attempts
-            .is_some_and(|tries| tries >= UNREADABLE_TRIES)
-            && self.earlier_error.as_deref() == Some(UNREADABLE)
-    }
-}
-
-/// A query of deliveries; what is given is the rest of it, in which they are `y`.
+/// A query of deliveries; what is given is the rest of it, in which they are `y`. Its parameters begin with `$3`.
 macro_rules! delivery_rows {
     ($from:tt $($args:tt)*) => {
         sqlx::query_as!(
             DeliveryRow,
             r#"SELECT y.id, d.name AS "destination: DestinationName", y.message AS "message: LenientJson<Message>",
                       y.state AS "state: DeliveryState", y.attempts, y.created_at, y.next_at, y.last_error, y.finished_at,
-                      b.id AS "earlier?", b.message AS "earlier_message?: LenientJson<Message>",
-                      b.attempts AS "earlier_attempts?", b.last_error AS "earlier_error?"
+                      b.id AS "earlier?", b.message AS "earlier_message?: LenientJson<Message>"
                FROM deliveries y JOIN destinations d ON d.id = y.destination_id
                LEFT JOIN LATERAL (
-                   SELECT b.id, b.message, b.attempts, b.last_error FROM deliveries b
+                   SELECT b.id, b.message FROM deliveries b
                    WHERE y.state = 'waiting' AND b.destination_id = y.destination_id AND b.lane = y.lane
                      AND b.state = 'waiting' AND b.seq < y.seq
+                     AND NOT (b.attempts >= $1 AND coalesce(b.last_error, '') = $2)
                    ORDER BY b.seq LIMIT 1
-               ) b ON true "# + $from
+               ) b ON true "# + $from,
+            UNREADABLE_TRIES,
+            UNREADABLE
             $($args)*
         )
     };
@@ -96,9 +87,9 @@ impl Store {
     ) -> Result<Vec<Delivery>, StoreError> {
         bounded(async {
             let rows = delivery_rows!(
-                "WHERE y.destination_id = $1 AND ($2::text IS NULL OR y.state = $2)
-                   AND ($3::uuid IS NULL OR y.seq < (SELECT a.seq FROM deliveries a WHERE a.id = $3))
-                 ORDER BY y.seq DESC LIMIT $4",
+                "WHERE y.destination_id = $3 AND ($4::text IS NULL OR y.state = $4)
+                   AND ($5::uuid IS NULL OR y.seq < (SELECT a.seq FROM deliveries a WHERE a.id = $5))
+                 ORDER BY y.seq DESC LIMIT $6",
                 destination.as_uuid(),
                 state.map(DeliveryState::as_str),
                 after.map(DeliveryId::as_uuid),
@@ -247,9 +238,8 @@ impl Store {
 /// Nothing, where a newer program wrote the message.
 fn delivery_of(row: DeliveryRow) -> Result<Option<Delivery>, StoreError> {
     let attempts = row::count("attempts", row.attempts)?;
-    let is_ahead = row.is_ahead();
     let earlier_message = row.earlier_message.and_then(Option::<Message>::from);
-    let waits_for = row.earlier.filter(|_| !is_ahead).map(|id| {
+    let waits_for = row.earlier.map(|id| {
         let (kind, data) = earlier_message
             .map(|message| (message.kind, message.data))
             .unzip();
@@ -275,7 +265,7 @@ fn delivery_of(row: DeliveryRow) -> Result<Option<Delivery>, StoreError> {
 }
 
 async fn one(tx: &mut PgConnection, id: DeliveryId) -> Result<Delivery, StoreError> {
-    let row = delivery_rows!("WHERE y.id = $1", id.as_uuid())
+    let row = delivery_rows!("WHERE y.id = $3", id.as_uuid())
         .fetch_optional(tx)
         .await?;
     let delivery = row.map(delivery_of).transpose()?.flatten();

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use secrecy::SecretString;
+use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{DeliveryState, MessageKind};
 use slipway_store::messages::{Access, NewDestination, Sent, Taken};
 use slipway_store::{NewCommand, Store, StoreError};
@@ -10,7 +11,7 @@ use slipway_testkit::audit_key;
 use slipway_wire::message::{Delivery, UpdateDestination};
 use sqlx::PgPool;
 
-use crate::support::{Fleet, ada, sql, store};
+use crate::support::{Fleet, ada, claim, settle, sql, store};
 
 mod conditions;
 
@@ -52,6 +53,15 @@ async fn take(store: &Store) -> Vec<Taken> {
 
 async fn finish(store: &Store, taken: &Taken, sent: Sent) {
     store.finish_delivery(taken, &sent, &audit_key()).await.unwrap();
+}
+
+/// A rollout that its author aborts before anything begins.
+async fn aborted_rollout(fleet: &Fleet) {
+    let rollout = fleet.rollout(1).await;
+    let abort = NewCommand::new(rollout, CommandKind::Abort, fleet.author.id);
+    fleet.store.request_command(abort, &fleet.key).await.unwrap();
+    let lease = claim(&fleet.store, "w").await;
+    settle(&fleet.store, &lease).await.unwrap();
 }
 
 fn failed() -> Sent {
@@ -181,15 +191,7 @@ async fn a_delivery_is_one_senders_until_its_lease_is_over(pool: PgPool) {
 async fn within_a_rollout_each_message_waits_for_the_one_before_it(pool: PgPool) {
     let store = store(&pool);
     make(&store, slack("ops")).await;
-    let fleet = Fleet::of(1).approval_required().seed(&store).await;
-    let rollout = fleet.rollout(1).await;
-    let abort = slipway_domain::snapshot::CommandKind::Abort;
-    store
-        .request_command(NewCommand::new(rollout, abort, fleet.author.id), &fleet.key)
-        .await
-        .unwrap();
-    let lease = crate::support::claim(&store, "w").await;
-    crate::support::settle(&store, &lease).await.unwrap();
+    aborted_rollout(&Fleet::of(1).approval_required().seed(&store).await).await;
     let other = Fleet::of(1).environment("other").seed(&store).await;
     other.rollout(1).await;
     queue(&store).await;
@@ -435,26 +437,25 @@ async fn a_message_of_a_newer_program_stops_nobody(pool: PgPool) {
 async fn what_a_newer_program_wrote_holds_its_rollout_up_for_minutes_only(pool: PgPool) {
     let store = store(&pool);
     make(&store, slack("ops")).await;
-    let fleet = Fleet::of(1).approval_required().seed(&store).await;
-    let rollout = fleet.rollout(1).await;
-    let abort = slipway_domain::snapshot::CommandKind::Abort;
-    store
-        .request_command(NewCommand::new(rollout, abort, fleet.author.id), &fleet.key)
-        .await
-        .unwrap();
-    let lease = crate::support::claim(&store, "w").await;
-    crate::support::settle(&store, &lease).await.unwrap();
+    aborted_rollout(&Fleet::of(1).seed(&store).await).await;
     queue(&store).await;
+    let all = [
+        MessageKind::RolloutStarted,
+        MessageKind::RolloutReverting,
+        MessageKind::RolloutAborted,
+    ];
+    assert_eq!(kinds(&store, "ops").await, all);
     let newer = "UPDATE deliveries SET message = jsonb_set(message, '{type}', '\"rollout.levitated\"')
-                 WHERE message ->> 'type' = 'rollout.approval_wanted'";
+                 WHERE message ->> 'type' = 'rollout.started'";
     sql(&pool, newer).await;
     for tries in 1..=3 {
-        let waits = deliveries(&store, "ops").await.remove(0);
-        assert_eq!(
-            waits.waits_for_words().as_deref(),
-            Some("waits for a message that a newer program wrote"),
-            "{waits:?}"
-        );
+        for waits in deliveries(&store, "ops").await {
+            assert_eq!(
+                waits.waits_for_words().as_deref(),
+                Some("waits for a message that a newer program wrote"),
+                "{waits:?}"
+            );
+        }
         let taken = take(&store).await;
         assert_eq!(taken.len(), 1, "try {tries}: {taken:?}");
         assert!(taken[0].message.is_none());
@@ -464,11 +465,17 @@ async fn what_a_newer_program_wrote_holds_its_rollout_up_for_minutes_only(pool: 
         };
         finish(&store, &taken[0], unreadable).await;
     }
-    assert_eq!(deliveries(&store, "ops").await.remove(0).waits_for, None);
+    let [second, third] = deliveries(&store, "ops").await.try_into().unwrap();
+    assert_eq!(second.waits_for, None);
+    assert_eq!(
+        third.waits_for.as_ref().map(|earlier| earlier.id),
+        Some(second.id),
+        "it goes ahead of no message that can be read"
+    );
     let taken = take(&store).await;
     let read: Vec<_> = taken.iter().filter_map(|one| one.message.as_ref()).collect();
     assert_eq!(read.len(), 1, "the next one goes ahead: {taken:?}");
-    assert_eq!(read[0].kind, MessageKind::RolloutAborted);
+    assert_eq!(read[0].kind, MessageKind::RolloutReverting);
     // The one that nobody can read is still tried, for a program that can.
     assert_eq!(taken.len(), 2, "{taken:?}");
 }
