@@ -63,7 +63,7 @@ impl Store {
                    LEFT JOIN LATERAL (
                        SELECT c.kind, p.name, c.reason, c.applied_at
                        FROM rollout_commands c JOIN principals p ON p.id = c.principal_id
-                       WHERE c.rollout_id = r.id AND c.applied_at IS NOT NULL AND c.refused IS NULL
+                       WHERE c.rollout_id = r.id AND c.kind <> $2 AND c.applied_at IS NOT NULL AND c.refused IS NULL
                        ORDER BY c.seq DESC LIMIT 1
                    ) d ON true
                    WHERE r.id = $1"#,

@@ -1,7 +1,7 @@
 //! What pages and answers tell of who decided, how long checks may fail, and who signed.
 
 use axum::http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use slipway_domain::{Role, StorePath};
 use slipway_release::SignedManifest;
 use slipway_release::testing::{Signer, forged_minisign, manifest, now};
@@ -11,52 +11,133 @@ use sqlx::PgPool;
 use super::Browser;
 use crate::support::{TestApp, closure, observation};
 
-#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
-async fn a_rollout_that_was_stopped_tells_who_did_it_when_and_why(pool: PgPool) {
-    let app = TestApp::new(pool).await;
+/// A rollout of one host, and a browser that looks at it.
+struct Watched<'a> {
+    app: &'a TestApp,
+    browser: Browser<'a>,
+    rollout: String,
+}
+
+impl Watched<'_> {
+    async fn shown(&self) -> Value {
+        let path = route::fill(route::ROLLOUT, &self.rollout);
+        self.app.get(&path).await.expect(200).body
+    }
+
+    /// Gives a command, has a worker carry it out, and gives the rollout.
+    async fn after(&self, command: &str, by: &str) -> Value {
+        let body = json!({ "command": command, "reason": "look at <it>" });
+        let commands = route::fill(route::ROLLOUT_COMMANDS, &self.rollout);
+        let asked = self.app.call(Method::POST, &commands, by, Some(body)).await;
+        assert_ne!(
+            asked.expect(202).body["last_command"]["command"],
+            command,
+            "not before it is done"
+        );
+        self.app.drive().await;
+        self.shown().await
+    }
+
+    /// What the page says first: who stopped it, or why it is in its state. Empty where nothing stops it.
+    async fn lead(&self) -> String {
+        let page = self
+            .browser
+            .get(&format!("/rollouts/{}", self.rollout))
+            .await
+            .text;
+        let lead = page.split_once("<p class=\"lead\">").map(|(_, lead)| lead);
+        let lead = lead.and_then(|lead| lead.split_once("</p>"));
+        lead.map_or_else(String::new, |(lead, _)| lead.to_owned())
+    }
+}
+
+/// One host that is online, in an environment that pauses for failures.
+async fn pausing_fleet(app: &TestApp) {
     let token = app.fleet("prod", &["web-1"]).await.remove(0);
     let seen = Some(observation("web-1"));
     app.call(Method::POST, route::AGENT_SYNC, &token, seen)
         .await
         .expect(200);
-    let rollout = app.rollout("prod", &["web-1"]).await;
+    let environment = route::fill(route::ENVIRONMENT, "prod");
+    let pauses = json!({ "strategy": { "on_failure": "pause" } });
+    app.call(Method::PATCH, &environment, &app.admin, Some(pauses))
+        .await
+        .expect(200);
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_rollout_that_was_stopped_tells_who_did_it_when_and_why(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    pausing_fleet(&app).await;
     let ada = app.principal("ada", Role::Deployer).await;
-    let commands = route::fill(route::ROLLOUT_COMMANDS, &rollout);
-    let browser = Browser::signed_in(&app, &app.admin).await;
-    let shown = async || {
-        let path = route::fill(route::ROLLOUT, &rollout);
-        app.get(&path).await.expect(200).body
-    };
-    assert!(shown().await.get("last_command").is_none());
-    for (command, by, state, words) in [
-        ("pause", &ada, "paused", "Paused by ada <time"),
-        ("resume", &app.admin, "staging", ""),
-        ("abort", &ada, "aborted", "Aborted by ada <time"),
+    for commands in [
+        &[
+            ("pause", &ada, "paused", ["pause", "ada"], "Paused by ada <time"),
+            // It ends no pause, and the page shows it elsewhere.
+            (
+                "override_freeze",
+                &app.admin,
+                "paused",
+                ["pause", "ada"],
+                "Paused by ada <time",
+            ),
+            ("resume", &app.admin, "staging", ["resume", "admin"], ""),
+            ("abort", &ada, "aborted", ["abort", "ada"], "Aborted by ada <time"),
+        ][..],
+        &[(
+            "revert",
+            &ada,
+            "reverted",
+            ["revert", "ada"],
+            "Reverted by ada <time",
+        )],
     ] {
-        let body = json!({ "command": command, "reason": "look at <it>" });
-        let asked = app
-            .call(Method::POST, &commands, by, Some(body))
-            .await
-            .expect(202);
-        assert_ne!(
-            asked.body["last_command"]["command"], command,
-            "not before it is done"
-        );
-        app.drive().await;
-        let now = shown().await;
-        assert_eq!(now["state"], state);
-        let last = &now["last_command"];
-        assert_eq!(
-            (&last["command"], &last["reason"]),
-            (&json!(command), &json!("look at <it>"))
-        );
-        assert!(last["at"].is_string() && last["by"].is_string(), "{last}");
-        let page = browser.get("/rollouts/1").await.text;
-        assert!(page.contains(words), "{command}: {page}");
-        if !words.is_empty() {
-            assert!(page.contains("</time>: look at &lt;it&gt;</p>"), "{page}");
+        let watched = Watched {
+            app: &app,
+            browser: Browser::signed_in(&app, &app.admin).await,
+            rollout: app.rollout("prod", &["web-1"]).await,
+        };
+        assert!(watched.shown().await.get("last_command").is_none());
+        for (command, by, state, [last, who], words) in commands {
+            let now = watched.after(command, by).await;
+            assert_eq!(now["state"], *state);
+            let done = &now["last_command"];
+            assert_eq!((&done["command"], &done["by"]), (&json!(last), &json!(who)));
+            assert_eq!(done["reason"], "look at <it>");
+            assert!(done["at"].is_string(), "{done}");
+            let lead = watched.lead().await;
+            if words.is_empty() {
+                assert_eq!(lead, "", "nobody stops it now");
+            } else {
+                assert!(lead.starts_with(words), "{command}: {lead}");
+                assert!(lead.ends_with("</time>: look at &lt;it&gt;"), "{command}: {lead}");
+            }
         }
     }
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_rollout_that_a_rule_stopped_names_nobody_who_gave_an_earlier_command(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    pausing_fleet(&app).await;
+    let watched = Watched {
+        app: &app,
+        browser: Browser::signed_in(&app, &app.admin).await,
+        rollout: app.rollout("prod", &["web-1"]).await,
+    };
+    let ada = app.principal("ada", Role::Deployer).await;
+    watched.after("pause", &ada).await;
+    watched.after("resume", &ada).await;
+    app.bring_steps(None, "stuck").await;
+    app.drive().await;
+    let now = watched.shown().await;
+    assert_eq!(
+        (&now["state"], &now["last_command"]["command"]),
+        (&json!("paused"), &json!("resume"))
+    );
+    let lead = watched.lead().await;
+    assert_eq!(lead, now["reason"].as_str().unwrap());
+    assert!(lead.contains("web-1") && !lead.contains("ada"), "{lead}");
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
