@@ -240,7 +240,9 @@ impl Context {
     /// What to do about errors of requests with the token in force.
     #[must_use]
     pub(crate) fn advice(&self) -> Advice {
-        self.used.get().map_or(advice, UsedToken::advice)
+        self.used
+            .get()
+            .map_or_else(|| Advice::new(advice), UsedToken::advice)
     }
 
     /// The address that was typed, as such.

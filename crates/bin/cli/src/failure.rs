@@ -266,10 +266,10 @@ pub(crate) fn advice(error: &ClientError) -> Option<Cow<'static, str>> {
 }
 
 /// The same, where it is known what helps against a refused token.
-pub(crate) fn advice_on(error: &ClientError, refused_token: &'static str) -> Option<Cow<'static, str>> {
+pub(crate) fn advice_on(error: &ClientError, refused_token: &str) -> Option<Cow<'static, str>> {
     match error {
         ClientError::Problem { problem, .. } if problem.short_kind() == kind::UNAUTHENTICATED => {
-            Some(refused_token.into())
+            Some(refused_token.to_owned().into())
         }
         ClientError::Problem {
             retry_after: Some(wait),

@@ -17,7 +17,7 @@ const VERIFY: &str = r#"## What `slipway verify` checks
 | `live`, `ready`, `health` | every address | a wrong answer; warns when degraded |
 | `database`, `redis`, `workers`, … | every address | each dependency that the health report names |
 | `metrics closed` | every address | `/metrics` can be read from the outside |
-| `host` | every host of the control plane | the host is offline or stuck, or an attempt is unsettled, or the system is not the newest release that succeeded in its environment. It warns during a rollout, if the next boot would run something else, and if the clock is over 30 s off |
+| `host` | every host of the control plane | the host is offline or stuck, or an attempt is unsettled, or the system is not the newest release that succeeded in its environment. It warns during a rollout, and if the clock is over 30 s off. It also warns if the profile or the boot loader names another system for the next boot |
 | `audit` | the control plane | the chain of events is not whole, as with `slipway audit verify` |
 | `socket …`, `service …`, `metrics …`, `units` | this host's stacks | a replica or a metrics listener that does not answer, a unit that is not active; the firewall is one of them |
 | `job …` | this host's stacks with scheduled jobs | the last run failed, or no run has succeeded for too long |

@@ -45,7 +45,7 @@ pub struct AuditProof {
     pub server: AuditReport,
 }
 
-pub(crate) async fn check(check: PendingCheck, client: &Client, advice: Advice) -> CheckResult {
+pub(crate) async fn check(check: PendingCheck, client: &Client, advice: &Advice) -> CheckResult {
     match prove(client, &Expected::default()).await {
         Ok(proof) if proof.whole => check.ok(format!(
             "the log is whole: {} events, head {}",

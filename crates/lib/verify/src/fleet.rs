@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use slipway_client::{Client, ClientError};
+use slipway_domain::drift::{DriftKind, ONCE};
 use slipway_domain::{AttemptPhase, HostName, ReleaseId, RolloutState, StepState, StorePath};
 use slipway_text::clean;
 use slipway_text::time::ago;
@@ -24,7 +25,7 @@ pub(crate) async fn check(
     check: PendingCheck,
     client: &Client,
     now: DateTime<Utc>,
-    advice: Advice,
+    advice: &Advice,
 ) -> Vec<CheckResult> {
     match hosts(client, now).await {
         Ok(results) if results.is_empty() => {
@@ -67,7 +68,7 @@ pub(crate) async fn check_host(
     client: &Client,
     name: &HostName,
     now: DateTime<Utc>,
-    advice: Advice,
+    advice: &Advice,
 ) -> Vec<CheckResult> {
     match host(client, name, now).await {
         Ok(results) => results,
@@ -239,7 +240,29 @@ fn judge(
             format!("slipway rollout start {env} {} --watch", said.reference()),
         );
     }
-    judge_clock(check, host, seen)
+    judge_boot_loader(check, host, seen)
+}
+
+/// The profile names the right system; the boot loader may boot another one all the same.
+fn judge_boot_loader(check: PendingCheck, host: &Host, seen: String) -> CheckResult {
+    let mut drift = host.drift.iter().flat_map(|drift| &drift.items);
+    let Some(boot) = drift.find(|item| item.kind == DriftKind::Boot) else {
+        return judge_clock(check, host, seen);
+    };
+    let (system, once) = match boot.found.strip_suffix(ONCE) {
+        Some(system) => (system, ONCE),
+        None => (boot.found.as_str(), ""),
+    };
+    let system = system
+        .parse::<StorePath>()
+        .map_or_else(|_| clean(system), |path| path.short());
+    check.warn(
+        format!("{seen}, but the boot loader boots {system}{once}"),
+        format!(
+            "undo it on the host with bootctl or grub-editenv, or accept it: slipway host accept {} --reason TEXT",
+            host.name
+        ),
+    )
 }
 
 fn judge_clock(check: PendingCheck, host: &Host, seen: String) -> CheckResult {

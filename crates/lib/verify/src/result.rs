@@ -147,8 +147,8 @@ impl PendingCheck {
     }
 
     /// Unknown, as the client's error says.
-    pub(crate) fn not_checked_by(self, error: &ClientError, advice: Advice) -> CheckResult {
-        let cure = advice(error);
+    pub(crate) fn not_checked_by(self, error: &ClientError, advice: &Advice) -> CheckResult {
+        let cure = advice.on(error);
         let cure = cure.as_deref();
         let cure = cure.unwrap_or("the lines above say what is wrong with the API");
         self.not_checked(error.summary(), cure)

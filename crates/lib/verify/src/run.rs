@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -95,8 +97,29 @@ pub enum VerifyTarget {
     Known(CheckResult),
 }
 
-/// What somebody can do about an error of the API.
-pub type Advice = fn(&ClientError) -> Option<Cow<'static, str>>;
+/// Says what somebody can do about an error of the API, if anything.
+#[derive(Clone)]
+pub struct Advice(Arc<Advise>);
+
+type Advise = dyn Fn(&ClientError) -> Option<Cow<'static, str>> + Send + Sync;
+
+impl Advice {
+    /// What this function says.
+    #[must_use]
+    pub fn new(advise: impl Fn(&ClientError) -> Option<Cow<'static, str>> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(advise))
+    }
+
+    pub(crate) fn on(&self, error: &ClientError) -> Option<Cow<'static, str>> {
+        (self.0)(error)
+    }
+}
+
+impl fmt::Debug for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Advice")
+    }
+}
 
 /// Checks all targets. The results come in the order of the targets.
 pub async fn run(targets: Vec<VerifyTarget>, limit: Duration, now: DateTime<Utc>) -> Vec<CheckResult> {
@@ -176,18 +199,18 @@ impl Checks {
             VerifyTarget::ControlPlane { client, advice } => {
                 let of = client.url().as_str().trim_end_matches('/').to_owned();
                 let (hosts, log) = (PendingCheck::new("hosts", &of), PendingCheck::new("audit", of));
-                let of_hosts = client.clone();
+                let (of_hosts, for_hosts) = (client.clone(), advice.clone());
                 self.begin(hosts, async move |check| {
-                    fleet::check(check, &of_hosts, now, advice).await
+                    fleet::check(check, &of_hosts, now, &for_hosts).await
                 });
                 self.begin(log, async move |check| {
-                    vec![audit::check(check, &client, advice).await]
+                    vec![audit::check(check, &client, &advice).await]
                 });
             }
             VerifyTarget::Host { client, name, advice } => {
                 let check = PendingCheck::new("host", name.as_str());
                 self.begin(check, async move |check| {
-                    fleet::check_host(check, &client, &name, now, advice).await
+                    fleet::check_host(check, &client, &name, now, &advice).await
                 });
             }
             VerifyTarget::Known(result) => self.add(result),

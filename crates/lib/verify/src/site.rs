@@ -10,7 +10,7 @@ use slipway_wire::monitoring::Status;
 use slipway_wire::route;
 
 use crate::page::bounded;
-use crate::{CheckResult, PendingCheck};
+use crate::{Advice, CheckResult, PendingCheck};
 
 /// Where processes show their metrics, inside only.
 const METRICS: &str = "/metrics";
@@ -170,6 +170,9 @@ pub(crate) async fn metrics_closed(check: PendingCheck, client: &Client) -> Chec
             format!("{METRICS} answered {}, which says neither", answer.status),
             "have the proxy answer it with 404",
         ),
-        Err(error) => check.not_checked_by(&error, |error| error.help().map(Cow::Borrowed)),
+        Err(error) => {
+            let advice = Advice::new(|error| error.help().map(Cow::Borrowed));
+            check.not_checked_by(&error, &advice)
+        }
     }
 }

@@ -71,47 +71,30 @@ impl FoundToken {
 impl UsedToken {
     /// What to do about errors of requests with this token. A refused one is named by its place.
     pub(super) fn advice(&self) -> Advice {
-        match self.source {
-            TokenSource::Login(_) => |error| advice_on(error, "your login ended: slipway login"),
-            TokenSource::Variable => |error| {
-                advice_on(
-                    error,
-                    "put another token into SLIPWAY_TOKEN: this one is unknown, revoked or expired. `slipway token create` \
-                     makes one, or an administrator",
-                )
-            },
-            TokenSource::FileOfVariable(_) => |error| {
-                advice_on(
-                    error,
-                    "put another token into the file that SLIPWAY_TOKEN_FILE names: this one is unknown, revoked or expired. \
-                     `slipway token create` makes one, or an administrator",
-                )
-            },
-            TokenSource::FileOfFlag(_) => |error| {
-                advice_on(
-                    error,
-                    "put another token into the file of --token-file: this one is unknown, revoked or expired. `slipway token \
-                     create` makes one, or an administrator",
-                )
-            },
-        }
+        let refused = format!("{}; {}", self.problem(), self.help());
+        Advice::new(move |error| advice_on(error, &refused))
     }
 
     /// The failure of a request whose token the API did not take.
     pub(super) fn explain(&self, failure: CliFailure) -> CliFailure {
+        failure.saying(self.problem()).help(self.help())
+    }
+
+    fn problem(&self) -> String {
         let why = if self.is_whole {
             "it is unknown, revoked or expired".to_owned()
         } else {
             format!("it is not whole: a token is {TOKEN_PREFIX} and {DIGITS} hex digits")
         };
-        let help = match self.source {
+        format!("{} does not work: {why}", clean(&self.source.words()))
+    }
+
+    const fn help(&self) -> &'static str {
+        match self.source {
             TokenSource::Login(_) => "log in again: slipway login",
             _ => {
-                "put one there that works: `slipway token create` makes one, or an administrator; or log in: slipway login"
+                "put another one there: `slipway token create` or an administrator makes it; or log in: slipway login"
             }
-        };
-        failure
-            .saying(format!("{} does not work: {why}", clean(&self.source.words())))
-            .help(help)
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod accepted;
 mod backups;
+mod booted;
 mod inside;
 mod obstacles;
 mod shapes;
@@ -430,10 +431,13 @@ fn a_token_that_is_not_taken_is_named_by_its_place() {
     let by_flag = slipway.run(&[&args[..], &["--token-file", "token"]].concat());
     let by_variable = slipway.env("SLIPWAY_TOKEN", &token).run(&args);
     for (ran, place) in [
-        (by_flag, "the file of --token-file"),
+        (
+            by_flag,
+            "the token in token does not work: it is unknown, revoked or expired; put another one there",
+        ),
         (
             by_variable,
-            "into SLIPWAY_TOKEN: this one is unknown, revoked or expired",
+            "the token in SLIPWAY_TOKEN does not work: it is unknown, revoked or expired",
         ),
     ] {
         let lines = ran.json()["checks"].as_array().unwrap().clone();
