@@ -51,6 +51,18 @@ impl Default for Eyes {
     }
 }
 
+impl Eyes {
+    /// A phone: a narrow screen, here without the script.
+    pub(crate) fn phone() -> Self {
+        Self {
+            width: 320,
+            height: 640,
+            script: false,
+            ..Self::default()
+        }
+    }
+}
+
 /// Keys that are no letters, as the standard names them.
 pub(crate) const TAB: &str = "\u{e004}";
 pub(crate) const ENTER: &str = "\u{e007}";

@@ -69,13 +69,7 @@ async fn a_person_with_a_keyboard_alone_signs_in_and_aborts() {
 #[tokio::test]
 async fn everything_works_without_the_script_on_a_phone() {
     let scene = Scene::new().await;
-    let eyes = Eyes {
-        width: 320,
-        height: 640,
-        script: false,
-        ..Eyes::default()
-    };
-    let browser = scene.admins(eyes).await;
+    let browser = scene.admins(Eyes::phone()).await;
     browser.open("/releases/latest/start?environment=prod").await;
     browser.click("form.start button.primary").await;
     browser.see("Rollout #2").await;

@@ -75,13 +75,7 @@ async fn assert_no_complaint(browser: &Browser) {
 #[tokio::test]
 async fn a_person_signs_in_at_another_site_and_lands_on_the_page_that_was_asked_for() {
     let scene = Scene::new().await;
-    let phone = Eyes {
-        width: 320,
-        height: 640,
-        script: false,
-        ..Eyes::default()
-    };
-    for eyes in [Eyes::default(), phone] {
+    for eyes in [Eyes::default(), Eyes::phone()] {
         let browser = scene.driver.open(eyes).await;
         scene.is("anna", &json!(["developers", "on-call"]));
         browser.open(WANTED).await;
