@@ -13,7 +13,7 @@ let
   besides = import ../nix/lib/plane-addresses.nix { inherit config lib; };
   isSecure = cfg.smtp.tls != "none";
 
-  # MESSAGES_NETWORKS parts them by commas.
+  # MESSAGES_NETWORKS separates them with commas.
   isNetwork = network: builtins.match "[0-9a-fA-F.:]+(/[0-9]+)?" network != null;
 
   # For api and worker: the api refuses destinations that the worker could not reach.

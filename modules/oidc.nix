@@ -18,13 +18,13 @@ let
     "admin"
   ];
 
-  # As OIDC_ROLES has it. A group may have every character but those between entries.
+  # The entries of OIDC_ROLES. A group's name may hold anything but what separates entries.
   entries =
     group: rights:
     lib.optional (rights.role != null) "${rights.role}=${group}"
     ++ lib.mapAttrsToList (environment: role: "${role}@${environment}=${group}") rights.environments;
   roles = lib.concatLists (lib.mapAttrsToList entries cfg.groups);
-  # A name that would read as more than itself, or as another one: the api takes blanks at both ends away.
+  # The api ends an entry at `;` or a line end, and trims blanks. It would read another name than the given one.
   isPlain = name: builtins.match "[^;\n\r]*" name != null && lib.trim name == name && name != "";
   reads =
     name:
@@ -194,7 +194,7 @@ in
         assertion = elsewhere == [ ];
         message = "${option}.groups names the environment ${
           lib.concatMapStringsSep " and " builtins.toJSON elsewhere
-        }, which can be none: give 1 to 63 lower-case letters, digits and `-`.";
+        }, which cannot exist: give 1 to 63 lower-case letters, digits and `-`.";
       }
       {
         assertion = lib.all isDomain cfg.domains;

@@ -138,7 +138,7 @@ in
         [ (unfit ''"staff, deployer@prod = x"'') ]
         [ (unfit ''" a" and the name "a\nb"'') ]
         [
-          ''${at}.groups names the environment "prod=x", which can be none: give 1 to 63 lower-case letters, digits and `-`.''
+          ''${at}.groups names the environment "prod=x", which cannot exist: give 1 to 63 lower-case letters, digits and `-`.''
         ]
         [
           ''${at}.domains has "example.com,evil.example", which is no domain: give what follows the @, such as example.com, each in an entry of its own.''

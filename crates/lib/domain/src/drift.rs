@@ -45,7 +45,7 @@ impl Override {
         }
     }
 
-    /// Of the boot loader. What is booted once ends with [`ONCE`].
+    /// Of the boot loader. An entry for one boot ends with [`ONCE`].
     #[must_use]
     pub const fn boot(expected: String, found: String) -> Self {
         Self {
@@ -69,9 +69,9 @@ impl Override {
 named! {
     /// What drifts.
     DriftKind, "kind of drift", {
-        /// Another system runs than the one that Slipway left.
+        /// The host runs another system than the one that Slipway left.
         Live = "live",
-        /// The profile, which the next boot runs, names another system.
+        /// The profile names another system than the one that Slipway left.
         Profile = "profile",
         /// The boot loader boots another system than the profile names.
         Boot = "boot",

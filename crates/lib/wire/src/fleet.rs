@@ -325,7 +325,7 @@ pub struct Accepted {
     /// What the profile named, where that was known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_default: Option<StorePath>,
-    /// The release that the host may be behind. A later one it may not.
+    /// The host may be behind this release, but not behind a later one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseId>,
 }

@@ -217,7 +217,7 @@ pub struct Rollout {
     pub overridden: Option<FreezeOverride>,
     /// Commands that no worker has carried out yet.
     pub pending_commands: Vec<CommandKind>,
-    /// The last command that was carried out.
+    /// The last command that a worker carried out. An override of a freeze does not count: `overridden` shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_command: Option<DoneCommand>,
     /// The trace of all its work, as 32 hex digits; left out for rollouts of release 0.1.0.
@@ -303,22 +303,22 @@ pub struct Step {
     /// The plan that its agent reported, or that was approved: its digest and the sizes of its closures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanReport>,
-    /// What its host says while its checks have not passed.
+    /// What its host reports while its checks have not passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checks: Option<String>,
-    /// While they have not passed: for how many seconds more they may fail, by the clock of the control plane.
+    /// For how many seconds the checks may still fail, by the control plane's clock. Left out once they have passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checks_seconds_left: Option<u32>,
 }
 
 impl Step {
-    /// Why it is in its state, or what its host says of its checks.
+    /// The reason for its state, or else what its host reports of its checks.
     #[must_use]
     pub fn why(&self) -> Option<&str> {
         self.reason.as_deref().or(self.checks.as_deref())
     }
 
-    /// The same; while checks fail, with the time that they have left.
+    /// The same as [`Self::why`]. While checks fail, the time that they have left stands before it.
     #[must_use]
     pub fn why_with_time(&self) -> Option<String> {
         let why = self.why()?;

@@ -119,11 +119,11 @@ async fn make(app: &App, oidc: &Oidc, request: &FinishOidc) -> Result<TokenCreat
     let granted = match oidc.grant(&person, &environments) {
         Ok(granted) => granted,
         Err(why) => {
-            // Somebody who was here before must not go on with what was granted then.
+            // The person must not keep the roles of an earlier sign-in.
             if oidc.is_sure_of(&person) {
                 let about = oidc::about_refused(&person, &why);
                 if let Some(name) = app.store.take_roles(id, &about, key).await? {
-                    tracing::warn!(principal = %name, why, "a sign-in without a role took what was granted before");
+                    tracing::warn!(principal = %name, why, "a sign-in without a role removed the roles of earlier ones");
                 }
             }
             return Err(ApiError::Forbidden(why));

@@ -380,7 +380,7 @@ fn text(rollout: &Rollout, output: &Output) -> String {
         let why = done.reason.as_deref().map(|why| format!(": {}", clean(why)));
         let _ = writeln!(
             text,
-            "last order   {}, by {} at {}{}",
+            "last command {}, by {} at {}{}",
             done.command.as_str(),
             done.by,
             instant(done.at),

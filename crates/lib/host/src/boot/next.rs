@@ -1,7 +1,7 @@
-//! What the boot loader boots, by default and once, compared with what the profile names.
+//! Compares what the boot loader boots, by default and once, with the system that the profile names.
 //!
-//! Somebody may tell the boot loader something else than NixOS' installer did, such as by `bootctl set-default` or
-//! `grub-set-default`. The profile does not show that.
+//! Somebody may change the boot loader's choice with `bootctl set-default` or `grub-set-default`. The profile does not show
+//! that.
 
 use std::collections::BTreeSet;
 
@@ -19,11 +19,11 @@ pub(super) struct Picks {
     pub(super) default: Option<Pick>,
     /// At the next boot alone.
     pub(super) once: Option<Pick>,
-    /// All systems that it has entries for.
+    /// The systems of all its entries.
     pub(super) known: BTreeSet<StorePath>,
 }
 
-/// An entry that it boots.
+/// An entry that the boot loader boots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pick {
     /// How the boot loader names it.
@@ -32,9 +32,9 @@ pub(super) struct Pick {
     pub(super) closure: Option<StorePath>,
 }
 
-/// How that differs from what the profile names: the default first. Nothing where it cannot be read.
+/// The entries that start another system than the profile names: the default first. None if nobody can read them.
 ///
-/// What the agent itself has booted once is left out while its attempt is under way.
+/// While an attempt is under way, the agent's own entry for one boot does not count.
 pub(crate) fn differences(
     config: &HostConfig,
     profile: &StorePath,
@@ -44,13 +44,13 @@ pub(crate) fn differences(
         Ok(Some(picks)) => picks,
         Ok(None) => return Vec::new(),
         Err(error) => {
-            tracing::debug!(%error, "it is not known what the boot loader boots");
+            tracing::debug!(%error, "cannot read what the boot loader boots");
             return Vec::new();
         }
     };
     let differs = |pick: &&Pick| match &pick.closure {
         Some(closure) => closure != profile,
-        // Where the profile's system has no entry that can be read, this may be it.
+        // If no readable entry starts the profile's system, this one may start it.
         None => picks.known.contains(profile),
     };
     let is_ours = |pick: &&Pick| under_way.is_some() && pick.entry.contains(PROFILE);
@@ -64,7 +64,7 @@ pub(crate) fn differences(
         .collect()
 }
 
-/// `None` where the boot loader is not known.
+/// `None` if the configuration names no boot loader.
 fn picks(config: &HostConfig) -> Result<Option<Picks>, BootError> {
     match config.boot.loader {
         BootLoader::None => Ok(None),

@@ -120,7 +120,9 @@ pub(crate) fn actor(kind: &str, name: String) -> Result<Actor, StoreError> {
         ("host", name) => Ok(Actor::Host(name)),
         ("rules", name) if name.is_empty() => Ok(Actor::Rules),
         ("console", name) if name.is_empty() => Ok(Actor::Console),
-        _ => Err(corrupt("its actor is none of those that there are")),
+        _ => Err(corrupt(
+            "its kind of actor is unknown, or has a name where none belongs",
+        )),
     }
 }
 

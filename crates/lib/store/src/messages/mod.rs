@@ -27,9 +27,9 @@ pub use send::{Sent, Taken};
 /// For how long a delivery is tried, in seconds. After that, a failure is the last one.
 pub const TRIED_FOR_SECONDS: u32 = 86_400;
 
-/// Why a message cannot be sent that a newer program wrote. It is tried for as long as others: that program may come back.
+/// The error of a delivery whose message a newer program wrote. It is tried as long as others: that program may come back.
 pub const UNREADABLE: &str = "a newer program wrote the message, and this one cannot read it";
-/// So often it is tried before later messages go ahead of it: for some minutes, while programs of both versions may run.
+/// After so many tries, later messages go ahead of it. The tries take some minutes, in which both programs may run.
 const UNREADABLE_TRIES: i32 = 3;
 
 /// What gives access to a destination.
