@@ -33,12 +33,7 @@ pub(crate) async fn read(tx: &mut PgConnection, only: Option<&[Uuid]>) -> Result
         r#"SELECT h.id, h.name, h.baseline, h.baseline_boot_default, h.accepted_overrides::text AS overrides,
                   h.accepted_release, c.id AS "committed?"
            FROM hosts h
-           LEFT JOIN LATERAL (
-               SELECT id FROM steps
-               WHERE steps.host_id = h.id AND steps.state = 'committed'
-                 AND steps.since > coalesce(h.baseline_at, '-infinity')
-               ORDER BY seq DESC LIMIT 1
-           ) c ON true
+           LEFT JOIN LATERAL committed_since_baseline(h) c ON true
            WHERE $1::uuid[] IS NULL OR h.id = ANY($1) ORDER BY h.id"#,
         only
     )

@@ -34,6 +34,8 @@ struct HostFilter<'a> {
     after: Option<&'a HostName>,
     /// All when not said.
     limit: Option<u32>,
+    /// With what was accepted of each, which is looked up in the audit log.
+    accepted: bool,
 }
 
 impl Store {
@@ -46,6 +48,7 @@ impl Store {
         let filter = HostFilter {
             name: Some(name),
             retired: true,
+            accepted: true,
             ..HostFilter::default()
         };
         Ok(bounded(select_hosts(&self.pool, filter)).await?.pop())
@@ -70,6 +73,7 @@ impl Store {
             environment,
             after,
             limit: Some(limit),
+            accepted: true,
             ..HostFilter::default()
         };
         let found = bounded(select_hosts(&self.pool, filter)).await?;
@@ -126,7 +130,7 @@ impl Store {
     }
 }
 
-/// These hosts, by name.
+/// These hosts, by name, without what was accepted of them.
 pub(super) async fn hosts_of(
     executor: impl PgExecutor<'_>,
     ids: &[Uuid],
@@ -146,6 +150,7 @@ pub(super) async fn host_within(
     let filter = HostFilter {
         name: Some(name),
         retired: true,
+        accepted: true,
         ..HostFilter::default()
     };
     let host = select_hosts(tx, filter).await?.pop();
@@ -204,11 +209,10 @@ async fn select_hosts(
            ) drift ON h.drift <> '[]'
            LEFT JOIN LATERAL (
                SELECT kind, at, actor_kind, actor_name, cause FROM events
-               WHERE events.host_id = h.id AND events.kind IN ('host.adopted', 'host.first_seen', 'host.restored')
+               WHERE $9 AND events.host_id = h.id
+                 AND events.kind IN ('host.adopted', 'host.first_seen', 'host.restored')
                ORDER BY number DESC LIMIT 1
-           ) a ON a.kind = 'host.adopted' AND NOT EXISTS (
-               SELECT FROM steps
-               WHERE steps.host_id = h.id AND steps.state = 'committed' AND steps.since > h.baseline_at)
+           ) a ON a.kind = 'host.adopted' AND NOT EXISTS (SELECT FROM committed_since_baseline(h))
            WHERE ($1::text IS NULL OR h.name = $1) AND ($2::uuid IS NULL OR h.environment_id = $2)
              AND ($3 OR h.retired_at IS NULL) AND ($5::text IS NULL OR h.name > $5)
              AND ($8::uuid[] IS NULL OR h.id = ANY($8))
@@ -220,7 +224,8 @@ async fn select_hosts(
         filter.after.map(HostName::as_str),
         filter.limit.map(page_limit),
         quiet_after(),
-        filter.ids as _
+        filter.ids as _,
+        filter.accepted
     )
     .fetch_all(executor)
     .await?;
@@ -272,52 +277,51 @@ struct HostRow {
 
 impl HostRow {
     fn into_host(self) -> Stored<HostId, Host> {
-        let row = self;
-        let step = row.rollout.zip(row.state).zip(row.closure);
+        let step = self.rollout.zip(self.state).zip(self.closure);
         let step = step.map(|((rollout, state), closure)| HostStep {
             rollout,
             state,
             closure,
-            reason: row.reason,
-            rollout_number: row.rollout_seq.map(number),
-            release: row
+            reason: self.reason,
+            rollout_number: self.rollout_seq.map(number),
+            release: self
                 .release
-                .zip(row.release_seq)
-                .map(|(id, seq)| label(id, seq, row.release_name, row.release_rev)),
+                .zip(self.release_seq)
+                .map(|(id, seq)| label(id, seq, self.release_name, self.release_rev)),
         });
-        let uncounted = row.agent_version.is_some() && !row.counts;
+        let uncounted = self.agent_version.is_some() && !self.counts;
         let value = Host {
-            name: row.name,
-            environment: row.environment,
-            labels: row.labels.0,
-            online: row.online,
-            last_seen_at: row.last_seen_at,
-            live: row.live,
-            boot_default: row.boot_default,
-            agent_version: row.agent_version,
-            clock_skew_seconds: row.clock_skew_seconds,
-            report: row.report.into(),
-            unsettled: row.unsettled,
-            journal_trouble: row.journal_trouble,
-            pending_reboot: row.pending_reboot.unwrap_or_default(),
-            trouble: row.two_lives.then(|| Doubt::TwoLives.words().to_owned()),
+            name: self.name,
+            environment: self.environment,
+            labels: self.labels.0,
+            online: self.online,
+            last_seen_at: self.last_seen_at,
+            live: self.live,
+            boot_default: self.boot_default,
+            agent_version: self.agent_version,
+            clock_skew_seconds: self.clock_skew_seconds,
+            report: self.report.into(),
+            unsettled: self.unsettled,
+            journal_trouble: self.journal_trouble,
+            pending_reboot: self.pending_reboot.unwrap_or_default(),
+            trouble: self.two_lives.then(|| Doubt::TwoLives.words().to_owned()),
             unknown: uncounted.then(|| UNCOUNTED.to_owned()),
             step,
-            created_at: row.created_at,
-            retired_at: row.retired_at,
-            drift: drift(row.drift, row.drift_releases),
-            release: row
+            created_at: self.created_at,
+            retired_at: self.retired_at,
+            drift: drift(self.drift, self.drift_releases),
+            release: self
                 .live_id
-                .zip(row.live_seq)
-                .map(|(id, seq)| label(id, seq, row.live_name, row.live_rev)),
+                .zip(self.live_seq)
+                .map(|(id, seq)| label(id, seq, self.live_name, self.live_rev)),
             accepted: accepted(
-                row.accepted_at.zip(row.baseline),
-                (row.accepted_kind, row.accepted_name, row.accepted_cause),
-                row.baseline_boot_default,
-                row.accepted_release,
+                self.accepted_at.zip(self.baseline),
+                (self.accepted_kind, self.accepted_name, self.accepted_cause),
+                self.baseline_boot_default,
+                self.accepted_release,
             ),
         };
-        Stored { id: row.id, value }
+        Stored { id: self.id, value }
     }
 }
 

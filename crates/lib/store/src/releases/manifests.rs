@@ -99,41 +99,46 @@ pub(super) async fn summary(
     let Some(row) = row else {
         return Ok(None);
     };
-    let mut signatures = Vec::new();
     // What cannot be read was refused when the release was registered.
-    for signature in row.signatures.iter().filter_map(|text| text.parse().ok()) {
-        signatures.push(signature_summary(&mut *connection, row.of, &signature, &row.manifest).await?);
-    }
+    let signatures = row.signatures.iter().filter_map(|text| text.parse().ok());
+    let signatures: Vec<Signature> = signatures.collect();
+    let trusting = trusting(connection, row.of, &signatures).await?;
+    let signatures = signatures.iter().zip(trusting);
+    let signatures = signatures.map(|(signature, trusting)| SignatureSummary {
+        key: signature.key_name(),
+        algorithm: signature.algorithm().to_owned(),
+        fits: signature.fits(&row.manifest),
+        trusted_by: trusting.into(),
+    });
     Ok(Some(ManifestSummary {
         environment: row.environment,
         number: row.number.unsigned_abs(),
         expires: row.expires_at,
         digest: crate::row::parse("digest", &row.digest)?,
-        signatures,
+        signatures: signatures.collect(),
     }))
 }
 
-/// What is known of a signature: nobody here has keys, but hosts say which ones they trust.
-async fn signature_summary(
+/// How many hosts of the environment trust the key of each of these signatures. Nobody here has keys, but hosts say which ones
+/// they trust.
+async fn trusting(
     connection: &mut PgConnection,
     environment: EnvironmentId,
-    signature: &Signature,
-    manifest: &[u8],
-) -> Result<SignatureSummary, StoreError> {
-    let trusting = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "hosts!: Count" FROM host_facts f JOIN hosts h ON h.id = f.host_id
-           WHERE h.environment_id = $1 AND h.retired_at IS NULL AND f.facts->'release_keys' ? $2"#,
+    signatures: &[Signature],
+) -> Result<Vec<Count>, StoreError> {
+    let keys: Vec<String> = signatures.iter().map(ToString::to_string).collect();
+    Ok(sqlx::query_scalar!(
+        r#"SELECT count(h.id) AS "hosts!: Count"
+           FROM unnest($2::text[]) WITH ORDINALITY AS k (key, place)
+           LEFT JOIN (host_facts f JOIN hosts h
+                      ON h.id = f.host_id AND h.environment_id = $1 AND h.retired_at IS NULL)
+                  ON f.facts->'release_keys' ? k.key
+           GROUP BY k.place ORDER BY k.place"#,
         environment.as_uuid(),
-        signature.to_string()
+        &keys
     )
-    .fetch_one(connection)
-    .await?;
-    Ok(SignatureSummary {
-        key: signature.key_name(),
-        algorithm: signature.algorithm().to_owned(),
-        fits: signature.fits(manifest),
-        trusted_by: trusting.into(),
-    })
+    .fetch_all(connection)
+    .await?)
 }
 
 /// The highest number of a manifest of the environment that a host committed.

@@ -74,12 +74,7 @@ pub(super) async fn read_facts(
            LEFT JOIN LATERAL (
                SELECT state FROM steps WHERE steps.host_id = h.id ORDER BY seq DESC LIMIT 1
            ) s ON true
-           LEFT JOIN LATERAL (
-               SELECT closure FROM steps
-               WHERE steps.host_id = h.id AND steps.state = 'committed'
-                 AND steps.since > coalesce(h.baseline_at, '-infinity')
-               ORDER BY seq DESC LIMIT 1
-           ) c ON true
+           LEFT JOIN LATERAL committed_since_baseline(h) c ON true
            LEFT JOIN LATERAL (
                SELECT o.release_id FROM steps t JOIN rollouts o ON o.id = t.rollout_id
                WHERE t.host_id = h.id AND o.environment_id = h.environment_id AND o.state = 'succeeded'

@@ -1,5 +1,8 @@
 //! What is accepted as it drifted.
 
+use slipway_domain::{Standing, TokenLimits};
+use slipway_store::HostsOf;
+
 use super::*;
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
@@ -55,6 +58,17 @@ async fn what_is_accepted_was_seen_can_be_had_again_and_is_in_the_log(pool: PgPo
     assert!(matches!(error, StoreError::NoDrift { .. }), "{error}");
 
     let host = fleet.store.get_host_by_name(&name).await.unwrap().value;
+    let listed = fleet.store.list_hosts(None, None, 10).await.unwrap();
+    assert_eq!(listed[0].accepted, host.accepted);
+    let limits = TokenLimits::default();
+    let of = HostsOf {
+        limits: &limits,
+        environment: None,
+        standings: Standing::ALL.to_vec(),
+        words: Vec::new(),
+    };
+    let worst = fleet.store.list_worst_hosts(&of, 0, 10).await.unwrap();
+    assert_eq!(worst.items[0].accepted, None, "only who shows it looks it up");
     let accepted = host.accepted.unwrap();
     assert_eq!(
         (accepted.by_words(), accepted.reason.as_str()),
