@@ -7,6 +7,7 @@
 
 mod agent;
 mod collector;
+mod cpu;
 mod database;
 mod fleet;
 mod net;
@@ -16,6 +17,7 @@ mod wait;
 
 pub use agent::ScriptedAgent;
 pub use collector::{Collector, ReceivedSpan};
+pub use cpu::thread_cpu_time;
 pub use database::{begin, database_password, database_url, empty, measure_in};
 pub use fleet::{Fleet, FleetBuilder, closure};
 pub use net::free_port;
