@@ -20,8 +20,8 @@ use slipway_wire::attachment::{
     Component, MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_ENTRIES, SeverityCount, Vulnerability,
 };
 
+use crate::number::number_of;
 use crate::room::Room;
-use crate::routes::number_of;
 
 use scanners::VulnixPackage;
 use value::present;

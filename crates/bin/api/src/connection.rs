@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use self::activity::{Activity, Watched};
-pub(crate) use self::held::Held;
+use self::held::Held;
 use crate::linger::Lingering;
 use crate::listen::Peer;
 use crate::observe::MAX_HEADER_BYTES;
@@ -66,10 +66,7 @@ pub(crate) async fn serve<S>(
                         .headers_mut()
                         .insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
-                Ok::<_, Infallible>(response.map(|body| Held {
-                    body,
-                    _until_over: busy,
-                }))
+                Ok::<_, Infallible>(response.map(|body| Held { body, _busy: busy }))
             }
         })
     };
@@ -135,7 +132,7 @@ mod tests {
     use super::*;
 
     /// The length of the large answer.
-    const LARGE: usize = 1 << 20;
+    const LARGE: usize = 1 << 22;
 
     fn connect(draining: &CancellationToken) -> DuplexStream {
         connect_with(draining, Duration::from_secs(5))
@@ -235,30 +232,41 @@ mod tests {
         before.elapsed()
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_large_answer_reaches_a_reader_that_is_slow() {
+    /// Reads the large answer, 1 KiB after each pause; gives the length of its body, and how long it took.
+    async fn read_slowly(pause: Duration) -> (usize, Duration) {
         let mut client = connect(&CancellationToken::new());
         let before = Instant::now();
         client
             .write_all(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             .await
             .unwrap();
-        let (mut answer, mut chunk) = (Vec::new(), [0; 4096]);
+        let (mut answer, mut chunk) = (Vec::new(), [0; 1024]);
         loop {
             let read = client.read(&mut chunk).await.unwrap();
             if read == 0 {
                 break;
             }
             answer.extend_from_slice(&chunk[..read]);
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            tokio::time::sleep(pause).await;
         }
         let head = answer.windows(4).position(|end| end == b"\r\n\r\n").unwrap();
-        assert_eq!(answer.len() - head - 4, LARGE);
-        assert!(
-            before.elapsed() > Duration::from_mins(2),
-            "{:?}",
-            before.elapsed()
-        );
+        (answer.len() - head - 4, before.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_answer_reaches_a_reader_that_is_slow() {
+        // 20 KiB a second.
+        let (length, took) = read_slowly(Duration::from_millis(50)).await;
+        assert_eq!(length, LARGE);
+        assert!(took > 3 * SEND_TIMEOUT, "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_takes_too_little_is_cut_off() {
+        // 10 KiB a second: after 160 s it has what a client at 16 KiB a second has after 100 s.
+        let (length, took) = read_slowly(Duration::from_millis(100)).await;
+        assert!(length < LARGE / 2, "{length}");
+        assert!((2 * SEND_TIMEOUT..3 * SEND_TIMEOUT).contains(&took), "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -33,8 +33,8 @@ impl<T: DeserializeOwned, S: Send + Sync, const MOST: usize> FromRequest<S> for 
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self> {
-        check(request.headers(), MOST)?;
-        let bytes = read_body(request, MOST).await?;
+        let length = json_length(request.headers(), MOST)?;
+        let bytes = read_body(request, length, MOST).await?;
         parse(&bytes).map(Self)
     }
 }
@@ -50,9 +50,9 @@ impl FromRequest<App> for DocumentBody {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self> {
-        check(request.headers(), MAX_DOCUMENT_BODY_BYTES)?;
+        let length = json_length(request.headers(), MAX_DOCUMENT_BODY_BYTES)?;
         let place = app.documents.held.place().await?;
-        let bytes = read_body(request, MAX_DOCUMENT_BODY_BYTES).await?;
+        let bytes = read_body(request, length, MAX_DOCUMENT_BODY_BYTES).await?;
         Ok(Self { bytes, place })
     }
 }
@@ -70,7 +70,8 @@ impl<S: Send + Sync> FromRequest<S> for NoBody {
         struct Empty {}
 
         let is_json = is_json(request.headers());
-        let bytes = read_body(request, MAX_BODY_BYTES).await?;
+        let length = announced(request.headers(), MAX_BODY_BYTES)?;
+        let bytes = read_body(request, length, MAX_BODY_BYTES).await?;
         if bytes.is_empty() {
             return Ok(Self);
         }
@@ -94,31 +95,30 @@ fn is_json(headers: &HeaderMap) -> bool {
         .eq_ignore_ascii_case("application/json")
 }
 
-/// What is known of a body with JSON before it is read.
-fn check(headers: &HeaderMap, most: usize) -> Result<()> {
+/// The length that is announced of a body with JSON.
+fn json_length(headers: &HeaderMap, most: usize) -> Result<usize> {
     if !is_json(headers) {
         return Err(ApiError::MediaType);
     }
-    announced(headers, most).map(drop)
+    announced(headers, most)
 }
 
-/// The length that is announced, if it may be so long.
-fn announced(headers: &HeaderMap, most: usize) -> Result<u64> {
-    let announced = headers
+/// The length that is announced, if it may be so long; 0 where none is.
+fn announced(headers: &HeaderMap, most: usize) -> Result<usize> {
+    let length = headers
         .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
+        .and_then(|value| value.to_str().ok()?.parse().ok())
         .unwrap_or_default();
-    if announced > most as u64 {
+    if length > most {
         return Err(ApiError::TooLarge(most));
     }
-    Ok(announced)
+    Ok(length)
 }
 
 /// Reads the body up to the limit, whatever its announced length.
-async fn read_body(request: Request, most: usize) -> Result<Bytes> {
-    let announced = announced(request.headers(), most)?;
+async fn read_body(request: Request, length: usize, most: usize) -> Result<Bytes> {
     let mut body = request.into_body();
-    let mut kept = Vec::with_capacity(usize::try_from(announced).unwrap_or_default().min(most));
+    let mut kept = Vec::with_capacity(length);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             tracing::debug!(%error, "the body was cut short");

@@ -39,6 +39,7 @@ pub mod health;
 mod json;
 mod linger;
 pub mod listen;
+mod number;
 mod observe;
 mod oidc;
 mod once;

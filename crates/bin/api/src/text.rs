@@ -1,7 +1,7 @@
 //! Free text from people: bounded, so that lists and logs stay readable, and without hidden characters.
 
 use slipway_text::{LineLimit, find_hidden};
-use slipway_wire::limits::{LABEL_CHARS, MESSAGE_CHARS, OIDC_CHARS};
+use slipway_wire::limits::{LABEL_CHARS, MESSAGE_CHARS, OIDC_CHARS, SEARCH_WORDS};
 use slipway_wire::output::MAX_SEARCH_CHARS;
 
 use crate::error::{ApiError, Result};
@@ -24,7 +24,7 @@ pub(crate) const OIDC: Bound = Bound {
     most: OIDC_CHARS,
     lines: LineLimit::One,
 };
-/// A reference to sources, or a reason that others repeat within a line.
+/// A reference to sources, a reason that others repeat within a line, or the words of a search.
 pub(crate) const REFERENCE: Bound = Bound {
     most: MESSAGE_CHARS,
     lines: LineLimit::One,
@@ -81,6 +81,20 @@ pub(crate) fn check(field: &str, text: &str, bound: Bound) -> Result<()> {
 /// Checks a text that may be left out.
 pub(crate) fn check_opt(field: &str, text: Option<&str>, bound: Bound) -> Result<()> {
     text.map_or(Ok(()), |text| check(field, text, bound))
+}
+
+/// The words of a search, of which there are few; none where it says nothing.
+pub(crate) fn words<'a>(field: &str, text: Option<&'a str>) -> Result<Vec<&'a str>> {
+    let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
+        return Ok(Vec::new());
+    };
+    check(field, text, REFERENCE)?;
+    let words: Vec<&str> = text.split_whitespace().collect();
+    if words.len() > SEARCH_WORDS {
+        let detail = format!("it has {} words; use at most {SEARCH_WORDS}", words.len());
+        return Err(ApiError::field(field, detail));
+    }
+    Ok(words)
 }
 
 /// What to say of a text with a character that may not be stored.

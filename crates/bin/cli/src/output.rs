@@ -57,7 +57,8 @@ impl Output {
         }
     }
 
-    /// A text as stdout may have it. On a terminal it steers nothing but our own colours, whatever it repeats of others.
+    /// A text as stdout may have it. It repeats words of hosts and programs, and control characters in them could hide lines on a
+    /// terminal or type commands there. So a terminal gets our own colours alone. A pipe gets the text unchanged.
     #[must_use]
     pub fn visible<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if !self.stdout_terminal {

@@ -5,8 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
-use axum::response::Response;
+use axum::body::{Body, Bytes};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{Extensions, HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -28,10 +27,22 @@ const MAX_PAGES: usize = 40;
 #[derive(Debug, Clone)]
 pub struct PageRequest(pub Extensions);
 
-/// What an answer of the API keeps until it is sent, such as its place among those that may be long. A page that passes it
+/// What an answer of the API keeps while it is in memory, such as its place among those that may be long. A page that passes it
 /// on keeps this too.
 #[derive(Debug, Clone)]
 pub struct UntilSent(#[expect(dead_code, reason = "it is kept and then dropped")] Arc<dyn Any + Send + Sync>);
+
+/// Bytes of an answer with what they keep.
+struct Kept<T> {
+    bytes: T,
+    _kept: UntilSent,
+}
+
+impl<T: AsRef<[u8]>> AsRef<[u8]> for Kept<T> {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.as_ref()
+    }
+}
 
 impl UntilSent {
     /// Keeps this.
@@ -39,14 +50,10 @@ impl UntilSent {
         Self(Arc::new(kept))
     }
 
-    /// The answer of a page, which keeps the same until it is sent.
-    pub(crate) fn keep(self, response: Response) -> Response {
-        response.map(|body| {
-            Body::new(body.map_frame(move |frame| {
-                let _kept = &self;
-                frame
-            }))
-        })
+    /// Gives it to the bytes. A server drops a body as soon as it has taken its last bytes, which may wait in memory for a
+    /// client that reads slowly.
+    pub fn keep(self, bytes: impl AsRef<[u8]> + Send + 'static) -> Bytes {
+        Bytes::from_owner(Kept { bytes, _kept: self })
     }
 }
 
@@ -140,7 +147,7 @@ impl Api {
         path: &str,
         body: Option<&impl Serialize>,
         once: Option<&str>,
-    ) -> Answer<(Vec<u8>, Extensions)> {
+    ) -> Answer<(Bytes, Extensions)> {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -166,7 +173,7 @@ impl Api {
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.map_err(|error| internal(&error))?.to_bytes();
         if parts.status.is_success() {
-            return Ok((bytes.into(), parts.extensions));
+            return Ok((bytes, parts.extensions));
         }
         let mut refused: Problem = serde_json::from_slice(&bytes).map_err(|error| internal(&error))?;
         refused.detail = without_commands(&refused.detail);

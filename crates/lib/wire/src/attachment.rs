@@ -11,8 +11,6 @@ pub const MAX_DOCUMENT_BYTES: usize = 8 * 1024 * 1024;
 pub const MAX_DEPTH: usize = 64;
 /// The most components or vulnerabilities of a document.
 pub const MAX_ENTRIES: usize = 20_000;
-/// The most words that entries are searched for.
-pub const MAX_WORDS: usize = 10;
 /// So many versions of each kind are kept besides the first: the newest.
 pub const KEPT_VERSIONS: u32 = 20;
 
@@ -46,7 +44,7 @@ pub struct Attachment {
     /// Of a report: how many vulnerabilities are how bad, the worst first, without those that it dismisses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub severities: Vec<SeverityCount>,
-    /// Of a report: how many vulnerabilities it dismisses, since they do not affect the release or are mended in it.
+    /// Of a report: how many vulnerabilities it dismisses, since they do not affect the release or are fixed in it.
     #[serde(default, skip_serializing_if = "crate::is_zero")]
     pub dismissed: u32,
     /// Who attached it.
@@ -146,7 +144,7 @@ pub struct SeverityCount {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Vulnerability {
-    /// Whether the report dismisses it, since it does not affect the release or is mended in it.
+    /// Whether the report dismisses it, since it does not affect the release or is fixed in it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dismissed: bool,
     /// How bad it is.
@@ -156,7 +154,7 @@ pub struct Vulnerability {
     /// What it is in, with the version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub component: Option<String>,
-    /// The versions in which it is mended.
+    /// The versions in which it is fixed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed_in: Option<String>,
     /// What the report says of it besides, such as `not affected` or `will not fix`.

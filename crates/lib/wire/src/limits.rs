@@ -6,3 +6,5 @@ pub const LABEL_CHARS: usize = 100;
 pub const OIDC_CHARS: usize = 4000;
 /// Characters of a message, a reason, or a reference to sources.
 pub const MESSAGE_CHARS: usize = 2000;
+/// The most words of a search.
+pub const SEARCH_WORDS: usize = 10;

@@ -46,7 +46,7 @@ pub struct FleetHostsQuery {
     /// Only those that a person should look at.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub attention: bool,
-    /// Words; each must be part of the name, of a label such as `role=db`, or of the path that is live.
+    /// At most 10 words; each must be part of the name, of a label such as `role=db`, or of the path that is live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// Passes over so many. Hosts change how they stand, so whoever needs all of them reads `GET /hosts`.

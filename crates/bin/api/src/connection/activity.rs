@@ -12,8 +12,11 @@ use tokio::time::Instant;
 
 /// The longest that a client may take to send a request's header.
 pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest that a client may read no byte of its answer. A slow client gets the whole answer while it keeps reading.
+/// How far a client may be behind in reading its answer.
 pub(super) const SEND_TIMEOUT: Duration = Duration::from_mins(1);
+/// The longest that a client may take for a byte of its answer, on average: it reads at least 16 KiB a second. An answer may
+/// be long, and stays in memory until it is read.
+const TIME_OF_A_BYTE: Duration = Duration::from_nanos(1_000_000_000 / (16 * 1024));
 /// How often an idle connection is looked at: it may have begun a header, which has less time than idling.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How often a connection is looked at whose request is being answered: thousands of agents wait at once.
@@ -29,7 +32,7 @@ pub(super) struct Activity {
 #[derive(Debug, Clone, Copy)]
 struct State {
     doing: Doing,
-    /// Since when the client took nothing of what is being sent to it, while something is.
+    /// While something is being sent: up to when the client kept pace. A byte that it takes adds [`TIME_OF_A_BYTE`].
     sending: Option<Instant>,
 }
 
@@ -83,12 +86,13 @@ impl Activity {
         };
     }
 
-    /// Something is to be sent, and the client may have taken some of it.
-    fn sends(&self, taken: bool) {
+    /// Something is to be sent, and the client took so many bytes of it.
+    fn sends(&self, taken: usize) {
+        let now = Instant::now();
+        let time = TIME_OF_A_BYTE.saturating_mul(taken.try_into().unwrap_or(u32::MAX));
         let mut state = self.state();
-        if taken || state.sending.is_none() {
-            state.sending = Some(Instant::now());
-        }
+        let since = state.sending.map_or(now, |since| since + time);
+        state.sending = Some(since.min(now));
     }
 
     /// All that was to be sent is with the kernel.
@@ -179,8 +183,11 @@ impl<S> Watched<S> {
 
     /// Notes how a write went.
     fn wrote(&self, result: &Poll<io::Result<usize>>) {
-        self.activity
-            .sends(matches!(result, Poll::Ready(Ok(taken)) if *taken > 0));
+        let taken = match result {
+            Poll::Ready(Ok(taken)) => *taken,
+            _ => 0,
+        };
+        self.activity.sends(taken);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The body of an answer that keeps something until it is over, such as its request or its place.
+//! The body of an answer that keeps its request under way until it is over.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -6,13 +6,15 @@ use std::task::{Context, Poll};
 use axum::body::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
-/// A body with what is dropped after it: a stream of news may be silent for longer than an idle connection lives.
-pub(crate) struct Held<T> {
-    pub(crate) body: axum::body::Body,
-    pub(crate) _until_over: T,
+use super::activity::Busy;
+
+/// A body with its request: a stream of news may be silent for longer than an idle connection lives.
+pub(super) struct Held {
+    pub(super) body: axum::body::Body,
+    pub(super) _busy: Busy,
 }
 
-impl<T: Unpin> Body for Held<T> {
+impl Body for Held {
     type Data = Bytes;
     type Error = axum::Error;
 

@@ -162,8 +162,6 @@ pub(super) fn describe(document: &mut OpenApi) {
 
 /// The bounds of an operation's parameters.
 pub(super) fn of_parameters(operation: &mut Operation) {
-    let id = operation.operation_id.as_deref().unwrap_or_default();
-    let searches_document = ["list_components", "list_vulnerabilities"].contains(&id);
     for parameter in operation.parameters.iter_mut().flatten() {
         let Parameter {
             name,
@@ -178,7 +176,6 @@ pub(super) fn of_parameters(operation: &mut Operation) {
             ("search", _) => set(object, &Chars(MAX_SEARCH_CHARS)),
             ("kind" | "actor", _) => set(object, &Chars(LABEL_CHARS)),
             ("after" | "before", SchemaType::Type(Type::Integer)) => object.minimum = Some(Number::Int(0)),
-            ("text", _) if searches_document => object.max_length = Some(MAX_SEARCH_CHARS),
             ("text", _) => object.max_length = Some(MESSAGE_CHARS),
             ("after", _) => object.max_length = Some(CURSOR_CHARS),
             ("digest", _) => set(object, &Chars(DIGEST_CHARS)),

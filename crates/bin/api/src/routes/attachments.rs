@@ -1,25 +1,25 @@
 //! What is attached to releases.
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
 use slipway_console::api::UntilSent;
 use slipway_domain::ReleaseId;
 use slipway_wire::attachment::{
-    AttachDocument, AttachedDocument, Attachment, DocumentQuery, EntriesQuery, MAX_WORDS, ReleaseComponents,
+    AttachDocument, AttachedDocument, Attachment, DocumentQuery, EntriesQuery, ReleaseComponents,
     ReleaseVulnerabilities,
 };
 use slipway_wire::page::Page;
 use slipway_wire::route;
 
-use super::{Answer, number_of, whole};
+use super::{Answer, whole};
 use crate::attachment::{self, Entry};
 use crate::auth::RequestContext;
-use crate::connection::Held;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::extract::{DocumentBody, QueryParams, page_limit, parse};
+use crate::number::number_of;
 use crate::reference::ReleaseParam;
 use crate::state::App;
 use crate::text;
@@ -87,15 +87,12 @@ async fn document(
     let place = app.documents.held.place().await?;
     let stored = app.store.get_document(id, query.kind, query.version).await?;
     on_a_thread(move || {
-        let response = Json(stored.verify()?).into_response();
-        // It is in memory until it is sent, also as a part of a page.
+        let json = serde_json::to_vec(&stored.verify()?);
+        let json = json.map_err(|error| ApiError::Internal(Box::new(error)))?;
         let place = UntilSent::new(place);
-        let mut response = response.map(|body| {
-            Body::new(Held {
-                body,
-                _until_over: place.clone(),
-            })
-        });
+        let json = place.clone().keep(json);
+        let mut response = ([(CONTENT_TYPE, "application/json")], json).into_response();
+        // A page with the document needs it too.
         response.extensions_mut().insert(place);
         Ok(response)
     })
@@ -159,7 +156,9 @@ async fn page_of<T: Entry>(
     query: EntriesQuery,
 ) -> Result<(Attachment, u32, Vec<T>)> {
     let EntriesQuery { text, skip, limit } = query;
-    let (words, limit) = (words(text)?, page_limit(limit)?);
+    let words = text::words("text", text.as_deref())?.into_iter();
+    let words: Vec<String> = words.map(str::to_lowercase).collect();
+    let limit = page_limit(limit)?;
     let reading = app.documents.read.place().await?;
     let stored = app.store.get_document(id, T::KIND, None).await?;
     on_a_thread(move || {
@@ -170,7 +169,7 @@ async fn page_of<T: Entry>(
         let (_, mut all) = read.map_err(|error| {
             let (kind, version) = (T::KIND.words(), attachment.version);
             ApiError::Conflict(format!(
-                "the {kind} {version} cannot be read: {error}; attach another"
+                "version {version} of the {kind} cannot be read: {error}; attach another"
             ))
         })?;
         all.retain(|one| {
@@ -183,20 +182,6 @@ async fn page_of<T: Entry>(
         Ok((attachment, total, items.take(limit as usize).collect()))
     })
     .await
-}
-
-/// The words that are searched for.
-fn words(text: Option<String>) -> Result<Vec<String>> {
-    let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
-        return Ok(Vec::new());
-    };
-    text::check("text", &text, text::SEARCH)?;
-    let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
-    if words.len() > MAX_WORDS {
-        let detail = format!("it has {} words; use at most {MAX_WORDS}", words.len());
-        return Err(ApiError::field("text", detail));
-    }
-    Ok(words)
 }
 
 /// Work on some megabytes takes a while, in which other requests go on. It ends also for a client that has gone, so it keeps

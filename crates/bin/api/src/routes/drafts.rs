@@ -6,11 +6,12 @@ use slipway_wire::release::{CreateDraft, Draft, DraftPage, Release, SealDraft};
 use slipway_wire::route;
 
 use super::releases::{new_release, require_closures};
-use super::{Created, created, number_of};
+use super::{Created, created};
 use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
 use crate::error::ApiError;
 use crate::extract::{JsonBody, PathParam};
+use crate::number::number_of;
 use crate::once;
 
 endpoints! {

@@ -113,11 +113,6 @@ async fn find_environment(app: &App, name: Option<&EnvironmentName>) -> Result<O
     })
 }
 
-/// A count as answers have it.
-pub(crate) fn number_of(count: impl TryInto<u32>) -> u32 {
-    count.try_into().unwrap_or(u32::MAX)
-}
-
 /// A list that is never long, in one page.
 fn whole<T>(items: Vec<T>) -> Json<Page<T>> {
     Json(Page { items, next: None })

@@ -25,11 +25,12 @@ use slipway_wire::rollout::{
 use slipway_wire::route;
 use tracing::Span;
 
-use super::{Answer, Created, find_environment, number_of, page, requested_page, strategy_problems};
+use super::{Answer, Created, find_environment, page, requested_page, strategy_problems};
 use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, QueryParams};
+use crate::number::number_of;
 use crate::observe::CallerSpan;
 use crate::once;
 use crate::reference::RolloutParam;
@@ -228,7 +229,7 @@ async fn prepare(
         overridden: request.override_freeze.is_some(),
     };
     let release = context.release_in(&environment.name, &request.release).await?;
-    let label = context.store.get_release(release).await?.label();
+    let label = context.store.get_release_label(release).await?;
     let mut fleet = context.store.list_fleet(release, environment.id).await?;
     // A token of some hosts never speaks for the whole environment, whatever its release names.
     let hides = |may: &BTreeSet<HostName>| fleet.keys().any(|host| !may.contains(host));

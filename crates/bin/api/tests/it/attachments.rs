@@ -212,7 +212,7 @@ async fn a_document_that_this_version_does_not_take_is_told_of_with_its_cure(poo
     let refused = world.get(route::RELEASE_VULNERABILITIES, "").await.expect(409);
     let detail = refused.detail();
     assert!(
-        detail.starts_with("the report of vulnerabilities 1 cannot be read: it is a list")
+        detail.starts_with("version 1 of the report of vulnerabilities cannot be read: it is a list")
             && detail.ends_with("; attach another"),
         "{detail}"
     );

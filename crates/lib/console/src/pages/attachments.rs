@@ -9,13 +9,13 @@ use serde::de::DeserializeOwned;
 use slipway_domain::{AttachmentKind, Severity};
 use slipway_text::number::{bytes, count};
 use slipway_wire::attachment::{AttachedDocument, Attachment, ReleaseComponents, ReleaseVulnerabilities};
-use slipway_wire::output::MAX_SEARCH_CHARS;
+use slipway_wire::limits::MESSAGE_CHARS;
 use slipway_wire::page::Page;
 use slipway_wire::release::Release;
 use slipway_wire::route;
 
 use super::release::path_of;
-use crate::api::{Answer, escape};
+use crate::api::{Answer, UntilSent, escape};
 use crate::form::Fields;
 use crate::query::Query;
 use crate::table;
@@ -109,10 +109,7 @@ struct Asked {
 impl Asked {
     fn of(query: &Fields) -> Self {
         Self {
-            text: view::words(query.text("q"))
-                .chars()
-                .take(MAX_SEARCH_CHARS)
-                .collect(),
+            text: view::words(query.text("q")).chars().take(MESSAGE_CHARS).collect(),
             page: query.text("page").parse().unwrap_or(1).clamp(1, MOST_PAGES),
         }
     }
@@ -208,7 +205,7 @@ impl Entries for ReleaseVulnerabilities {
                 text(one.state.as_ref()),
             ]
         });
-        table::of(["Id", "Severity", "In", "Mended in", "Said of it"], rows)
+        table::of(["Id", "Severity", "In", "Fixed in", "Status"], rows)
     }
 }
 
@@ -245,19 +242,20 @@ pub(super) async fn document(
     let of = Query::of(route::fill(route::RELEASE_DOCUMENT, escape(&id)))
         .with("kind", &kind)
         .with_some("version", query.filled("version"));
-    let (found, kept): (AttachedDocument, _) = ui.api.get_long(&of).await?;
+    let (found, kept): (AttachedDocument, Option<UntilSent>) = ui.api.get_long(&of).await?;
     let name = format!(
         "attachment; filename=\"{}-{}.json\"",
         found.attachment.kind, found.attachment.version
     );
-    let mut response = found.document.into_response();
+    let document = match kept {
+        Some(kept) => kept.keep(found.document),
+        None => found.document.into(),
+    };
+    let mut response = document.into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Ok(name) = HeaderValue::from_str(&name) {
         headers.insert(CONTENT_DISPOSITION, name);
     }
-    Ok(match kept {
-        Some(kept) => kept.keep(response),
-        None => response,
-    })
+    Ok(response)
 }

@@ -67,10 +67,10 @@ impl StoredDocument {
         let Document { text, digest } = Document::new(text);
         if digest != attachment.digest {
             return Err(StoreError::DocumentChanged(format!(
-                "somebody changed the {} {} of release {release} by hand in the database; the one that was attached has the \
-                 digest {}",
-                attachment.kind.words(),
+                "somebody changed version {} of the {} of release {release} by hand in the database; the one that was attached \
+                 has the digest {}",
                 attachment.version,
+                attachment.kind.words(),
                 attachment.digest
             )));
         }

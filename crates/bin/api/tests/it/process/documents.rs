@@ -7,11 +7,12 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::json;
+use slipway_api::attachment::MOST_HELD;
 use slipway_wire::attachment::{MAX_DOCUMENT_BYTES, MAX_ENTRIES};
 use slipway_wire::route;
 use sqlx::PgPool;
 
-use super::harness::{Server, Setup, url};
+use super::harness::{Server, Setup, exchange, url};
 use crate::support::TestApp;
 
 /// The most memory that a process may have used at once, as docs/decisions/0131-documents-have-places.md says it.
@@ -86,4 +87,48 @@ async fn many_uploads_of_the_longest_documents_cost_no_more_memory_than_is_said(
         eprintln!("{what}: {before} MB before, {most} MB at most, {read} read");
         assert!(most < MOST_MB, "{what}: {most} MB, before {before} MB");
     }
+}
+
+/// The bytes of an answer wait in memory for a client that reads nothing. The server has dropped the body by then.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn clients_that_read_nothing_keep_the_places_of_their_documents(pool: PgPool) {
+    let database = url(&pool, None);
+    let app = TestApp::new(pool).await;
+    app.fleet("prod", &["web-1"]).await;
+    app.release(&["web-1"]).await;
+    let server = Setup::new(database).serve();
+    server.until_ready();
+    let [_, names] = documents();
+    assert_eq!(attach(&server, &app.admin, &names), 200);
+    let request = |path: &str| {
+        let (path, token) = (route::fill(path, 1), &app.admin);
+        format!(
+            "GET {path}?kind=sbom HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        )
+    };
+    let connect = || {
+        let stream = TcpStream::connect(server.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(2))).unwrap();
+        stream
+    };
+    let ask = |path: &str| exchange(connect(), &request(path)).unwrap();
+    let unread: Vec<TcpStream> = (0..MOST_HELD)
+        .map(|_| {
+            let mut stream = connect();
+            stream
+                .write_all(request(route::RELEASE_DOCUMENT).as_bytes())
+                .unwrap();
+            // The answer is there, and stays in the socket.
+            assert_eq!(stream.peek(&mut [0]).unwrap(), 1);
+            stream
+        })
+        .collect();
+    assert_eq!(ask(route::RELEASE_DOCUMENT).0, 503);
+    assert_eq!(ask(route::RELEASE_ATTACHMENTS).0, 200, "other requests go on");
+    drop(unread);
+    assert_eq!(
+        ask(route::RELEASE_DOCUMENT).0,
+        200,
+        "whoever goes frees the place"
+    );
 }

@@ -157,7 +157,7 @@ fn components(context: &Context, found: &ReleaseComponents) -> String {
 }
 
 fn vulnerabilities(context: &Context, found: &ReleaseVulnerabilities) -> String {
-    let mut table = Table::new(&["SEVERITY", "ID", "IN", "MENDED IN", "SAID OF IT"]);
+    let mut table = Table::new(&["SEVERITY", "ID", "IN", "FIXED IN", "STATUS"]);
     for one in &found.items {
         let tone = match one.severity {
             _ if one.dismissed => Tone::Plain,
