@@ -56,15 +56,20 @@ pub(crate) fn options(settings: &DatabaseSettings, application: &str) -> PgConne
 
 /// Whether no transaction is open: within one, its beginning and that of a statement are two instants.
 const CLEAN: &str = "SELECT transaction_timestamp() = statement_timestamp()";
+/// A connection that was idle for less was asked by sqlx, when it came back, whether it is alive. Under load a check before
+/// each statement took a third of Postgres' time.
+const FRESH: Duration = Duration::from_millis(100);
 
 /// A pool that opens connections when they are needed, up to pool size and overflow.
 ///
-/// Before it passes one on, one query checks that the connection is alive and clean.
+/// Before it passes on one that was idle, one query checks that the connection is alive and clean.
 pub(crate) fn pool(settings: &DatabaseSettings, application: &str) -> PgPool {
     PgPoolOptions::new()
         .min_connections(0)
         .test_before_acquire(false)
-        .before_acquire(|connection, _| Box::pin(async { Ok(is_fit(connection).await) }))
+        .before_acquire(|connection, was| {
+            Box::pin(async move { Ok(was.idle_for < FRESH || is_fit(connection).await) })
+        })
         .max_connections(settings.max_connections())
         .acquire_timeout(settings.acquire_timeout)
         .idle_timeout(IDLE)
