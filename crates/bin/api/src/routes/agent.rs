@@ -50,7 +50,8 @@ async fn sync(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     wait: Wait,
-    JsonBody(observation): JsonBody<Observation>,
+    // In the heap: each async function that it passes through keeps places for it, and thousands of requests wait.
+    JsonBody(observation): JsonBody<Box<Observation>>,
 ) -> Result<Response> {
     let Caller::Host { id, name } = caller else {
         return Err(ApiError::Forbidden("only a host's token can sync".to_owned()));
@@ -78,7 +79,7 @@ fn require_own(name: &HostName, observation: &Observation) -> Result<()> {
 }
 
 /// Agents report what scripts printed; a page of that is enough.
-fn trimmed(mut observation: Observation) -> Observation {
+fn trimmed(mut observation: Box<Observation>) -> Box<Observation> {
     let keep = |text: &mut String, most: usize| {
         cut(text, most);
         // A report is never refused over a word in it.
@@ -131,7 +132,7 @@ fn trimmed(mut observation: Observation) -> Observation {
     observation
 }
 
-async fn exchange(app: &App, host: HostId, observation: Observation, wait: Wait) -> Result<Instruction> {
+async fn exchange(app: &App, host: HostId, observation: Box<Observation>, wait: Wait) -> Result<Instruction> {
     // Parked before the assignment is read: whoever is woken after that read is looked up.
     let parked = wait
         .duration()
@@ -156,7 +157,7 @@ async fn exchange(app: &App, host: HostId, observation: Observation, wait: Wait)
 async fn report(
     app: &App,
     host: HostId,
-    observation: Observation,
+    observation: Box<Observation>,
     turn: Option<SemaphorePermit<'_>>,
 ) -> Result<Option<Instruction>> {
     // Before the report that names it wakes a worker.

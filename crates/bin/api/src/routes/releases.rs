@@ -55,7 +55,10 @@ async fn list(
 /// written as a draft.
 #[utoipa::path(
     post, path = route::RELEASES, operation_id = "create_release", tag = "releases", request_body = CreateRelease,
-    responses((status = 201, description = "The release", body = Release))
+    responses(
+        (status = 201, description = "The release", body = Release),
+        (status = 409, description = "The name is in use"),
+    )
 )]
 async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateRelease>) -> Created<Release> {
     let hosts = request.closures.keys().filter_map(|host| host.parse().ok());

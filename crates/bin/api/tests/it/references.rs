@@ -105,7 +105,7 @@ async fn every_form_of_a_reference_finds_the_same_one_on_every_route(pool: PgPoo
     let environment = app.get(&route::fill(route::ENVIRONMENT, "prod")).await.body;
     assert_eq!(environment["release"], label);
     let second = app
-        .post(route::ROLLOUTS, json!({ "environment": "prod", "release": 1 }))
+        .post(route::ROLLOUTS, json!({ "environment": "prod", "release": "1" }))
         .await
         .expect(201)
         .body;

@@ -1,5 +1,7 @@
 //! An API on a database of its own.
 
+mod promised;
+
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -171,7 +173,10 @@ impl TestApp {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        answer(self.router.clone().oneshot(request).await.unwrap()).await
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let answer = answer(self.router.clone().oneshot(request).await.unwrap()).await;
+        promised::assert_promised(&method, &uri, answer.status, &answer.body);
+        answer
     }
 
     pub(crate) async fn call(&self, method: Method, path: &str, token: &str, body: Option<Value>) -> Answer {
@@ -179,13 +184,19 @@ impl TestApp {
             .method(method)
             .uri(path)
             .header("authorization", format!("Bearer {token}"));
-        let request = match body {
+        let request = match &body {
             Some(body) => request
                 .header("content-type", "application/json")
                 .body(Body::from(body.to_string())),
             None => request.body(Body::empty()),
         };
-        self.send(request.unwrap()).await
+        let request = request.unwrap();
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let answer = self.send(request).await;
+        if answer.status < 300 {
+            promised::assert_askable(&method, &uri, body.as_ref());
+        }
+        answer
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
