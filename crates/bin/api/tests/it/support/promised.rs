@@ -56,7 +56,11 @@ impl Promised {
     /// What is wrong with this value by the schema of this content.
     fn against(&mut self, content: &str, value: &Value) -> Result<(), String> {
         let types = self.document.pointer(content).and_then(Value::as_object);
-        let Some(kind) = types.into_iter().flat_map(Map::keys).find(|kind| kind.contains("json")) else {
+        let Some(kind) = types
+            .into_iter()
+            .flat_map(Map::keys)
+            .find(|kind| kind.contains("json"))
+        else {
             let is_empty = value.is_null() || value.as_object().is_some_and(Map::is_empty);
             return if is_empty || value.is_string() {
                 Ok(())
@@ -68,7 +72,9 @@ impl Promised {
             return Ok(());
         }
         // A fragment has no braces.
-        let place = format!("{content}{}", pointer(&[kind, "schema"])).replace('{', "%7B").replace('}', "%7D");
+        let place = format!("{content}{}", pointer(&[kind, "schema"]))
+            .replace('{', "%7B")
+            .replace('}', "%7D");
         let place = format!("{DOCUMENT}#{place}");
         let schema = self
             .compiler
