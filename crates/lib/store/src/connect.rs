@@ -131,6 +131,8 @@ mod tests {
             .enumerate()
         {
             pool.execute(leave).await.unwrap();
+            // It is asked once it was idle for so long.
+            tokio::time::sleep(FRESH).await;
             let written = pool.execute("INSERT INTO kept VALUES (1)").await.unwrap();
             let kept = other.fetch_all("SELECT FROM kept").await.unwrap().len();
             assert_eq!((written.rows_affected(), kept), (1, n + 1), "{leave}");
@@ -138,6 +140,7 @@ mod tests {
         // One in which a statement failed, too.
         let broken = pool.execute("BEGIN; SELECT 1 / 0").await;
         assert!(broken.is_err());
+        tokio::time::sleep(FRESH).await;
         pool.execute("INSERT INTO kept VALUES (1)").await.unwrap();
         assert_eq!(other.fetch_all("SELECT FROM kept").await.unwrap().len(), 4);
         assert_eq!(pool.size(), 1);
