@@ -223,9 +223,11 @@ async fn first_answer(run: &Run, name: &str, port: u16, path: &str) -> Result<f6
         {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        // Made before: to read the machine's authorities takes longer than the start.
+        let http = client()?;
         let start = Instant::now();
         run.supervisor.start_again(name)?;
-        while !is_well(port, path).await {
+        while !answers(&http, port, path).await {
             anyhow::ensure!(start.elapsed() < START, "{name} does not answer within {START:?}");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -234,9 +236,18 @@ async fn first_answer(run: &Run, name: &str, port: u16, path: &str) -> Result<f6
     Ok(median(took))
 }
 
+fn client() -> Result<reqwest::Client> {
+    Ok(reqwest::Client::builder().no_proxy().build()?)
+}
+
 async fn is_well(port: u16, path: &str) -> bool {
-    let answer = reqwest::Client::builder().no_proxy().build();
-    let Ok(http) = answer else { return false };
+    match client() {
+        Ok(http) => answers(&http, port, path).await,
+        Err(_) => false,
+    }
+}
+
+async fn answers(http: &reqwest::Client, port: u16, path: &str) -> bool {
     let answer = http.get(format!("http://127.0.0.1:{port}{path}")).send().await;
     answer.is_ok_and(|answer| answer.status().is_success())
 }

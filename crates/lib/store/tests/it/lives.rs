@@ -134,10 +134,13 @@ async fn an_update_that_stalls_and_lands_after_a_newer_one_changes_nothing(pool:
     let (store, host) = (bench.fleet.store.clone(), bench.agent.id);
     let stalled = tokio::spawn(async move { store.record_observation(host, &late).await });
     wait_until("the older one to wait", Duration::from_secs(30), async || {
-        let waiting: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            .fetch_one(&pool)
-            .await
-            .unwrap();
+        let waiting: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+             WHERE NOT l.granted AND a.datname = current_database()",
+        )
+        .fetch_one(&pool)
+        .await
+        .unwrap();
         (waiting > 0).then_some(())
     })
     .await;

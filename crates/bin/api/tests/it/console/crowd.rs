@@ -27,10 +27,11 @@ impl Busy {
         Self(connection)
     }
 
-    /// Connections that wait.
+    /// Connections that wait. Other tests have databases from the same template, where the table has the same number.
     async fn waiting(&mut self) -> i64 {
         let waiting = sqlx::query_scalar(
-            "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'steps'::regclass",
+            "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+             WHERE NOT l.granted AND l.relation = 'steps'::regclass AND d.datname = current_database()",
         );
         waiting.fetch_one(&mut self.0).await.unwrap()
     }
