@@ -63,14 +63,20 @@ fn documents() -> [String; 2] {
     })
 }
 
-#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
-async fn many_uploads_of_the_longest_documents_cost_no_more_memory_than_is_said(pool: PgPool) {
+/// A process with a release in its database.
+async fn served(pool: PgPool) -> (TestApp, Server) {
     let database = url(&pool, None);
     let app = TestApp::new(pool).await;
     app.fleet("prod", &["web-1"]).await;
     app.release(&["web-1"]).await;
     let server = Setup::new(database).serve();
     server.until_ready();
+    (app, server)
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn many_uploads_of_the_longest_documents_cost_no_more_memory_than_is_said(pool: PgPool) {
+    let (app, server) = served(pool).await;
     let before = most_used(&server);
     for (what, body) in ["objects", "entries"].into_iter().zip(documents()) {
         let statuses: Vec<u16> = thread::scope(|scope| {
@@ -92,12 +98,7 @@ async fn many_uploads_of_the_longest_documents_cost_no_more_memory_than_is_said(
 /// The bytes of an answer wait in memory for a client that reads nothing. The server has dropped the body by then.
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn clients_that_read_nothing_keep_the_places_of_their_documents(pool: PgPool) {
-    let database = url(&pool, None);
-    let app = TestApp::new(pool).await;
-    app.fleet("prod", &["web-1"]).await;
-    app.release(&["web-1"]).await;
-    let server = Setup::new(database).serve();
-    server.until_ready();
+    let (app, server) = served(pool).await;
     let [_, names] = documents();
     assert_eq!(attach(&server, &app.admin, &names), 200);
     let request = |path: &str| {
