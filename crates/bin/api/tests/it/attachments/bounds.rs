@@ -20,6 +20,9 @@ use tower::ServiceExt;
 
 use super::*;
 
+/// The least of some tries counts: this thread also computes the password's proof where a request opens a connection.
+const TRIES: usize = 3;
+
 /// A bill of materials as long as may be, with as many components as may be.
 fn longest() -> String {
     // Of letters that take two bytes, and so are not quickly made small.
@@ -71,15 +74,20 @@ async fn the_thread_that_serves_requests_searches_nothing(pool: PgPool) {
         .map(|n| format!("{}x", "%C3%A9".repeat(n)))
         .collect();
     let words = words.join("+");
-    let mut took = Vec::new();
-    for query in ["?limit=1".to_owned(), format!("?limit=1&text={words}")] {
-        let path = route::fill(route::RELEASE_COMPONENTS, 1);
-        let request = world.request("GET", &format!("{path}{query}"));
-        let (found, of_query) = computed(world.send(request.body(Body::empty()).unwrap())).await;
-        took.push(of_query);
-        let body = found.into_body().collect().await.unwrap().to_bytes();
-        let told: Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(told["total"], MAX_ENTRIES);
+    let mut took = [Duration::MAX; 2];
+    for _ in 0..TRIES {
+        for (least, query) in took
+            .iter_mut()
+            .zip(["?limit=1".to_owned(), format!("?limit=1&text={words}")])
+        {
+            let path = route::fill(route::RELEASE_COMPONENTS, 1);
+            let request = world.request("GET", &format!("{path}{query}"));
+            let (found, of_query) = computed(world.send(request.body(Body::empty()).unwrap())).await;
+            *least = of_query.min(*least);
+            let body = found.into_body().collect().await.unwrap().to_bytes();
+            let told: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(told["total"], MAX_ENTRIES);
+        }
     }
     eprintln!("without and with words: {took:?}, inline: {inline:?}");
     assert!(
@@ -96,16 +104,24 @@ async fn the_thread_that_serves_requests_neither_reads_nor_hashes_documents(pool
     let (digest, inline) = computed(async { Digest::of_bytes(text.as_bytes()) }).await;
     let body = json!({ "kind": "sbom", "document": text }).to_string();
     let path = route::fill(route::RELEASE_ATTACHMENTS, 1);
-    let attach = world.request("POST", &path).body(Body::from(body)).unwrap();
-    for request in [attach, world.document()] {
-        let what = request.method().clone();
-        let (answer, took) = computed(world.send(request)).await;
-        assert_eq!(answer.status(), StatusCode::OK);
+    let attach = || {
+        let body = Body::from(body.clone());
+        world.request("POST", &path).body(body).unwrap()
+    };
+    let requests: [(&str, &dyn Fn() -> Request<Body>); 2] =
+        [("attach", &attach), ("read", &|| world.document())];
+    for (what, request) in requests {
+        let mut took = Duration::MAX;
+        for _ in 0..TRIES {
+            let (answer, of_request) = computed(world.send(request())).await;
+            took = of_request.min(took);
+            assert_eq!(answer.status(), StatusCode::OK);
+            let body = answer.into_body().collect().await.unwrap().to_bytes();
+            let told: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(told["digest"], digest.to_string());
+        }
         eprintln!("{what}: {took:?}, inline: {inline:?}");
         assert!(took < inline / 2, "{what}: {took:?}, inline: {inline:?}");
-        let body = answer.into_body().collect().await.unwrap().to_bytes();
-        let told: Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(told["digest"], digest.to_string());
     }
 }
 
