@@ -128,7 +128,7 @@ pub(crate) async fn guard(
 async fn admit(app: &App, rule: Rule, client: &ClientAddr, request: Request) -> Result<(Request, String)> {
     let (mut parts, body) = request.into_parts();
     let path = RawPathParams::from_request_parts(&mut parts, app).await.ok();
-    let caller = authenticate(app, &parts.headers, client, rule.access).await?;
+    let caller = authenticate(app, &parts.headers, client).await?;
     let name = match &caller {
         Caller::Principal(principal) => principal.name.to_string(),
         Caller::Host { name, .. } => format!("host:{name}"),
@@ -154,16 +154,10 @@ async fn admit(app: &App, rule: Rule, client: &ClientAddr, request: Request) -> 
 ///
 /// Failures are counted by client address, and beyond the limit answered 429. A good token passes all the same, so that
 /// one bad client does not lock out everybody behind its address; nobody guesses 256 bits.
-async fn authenticate(app: &App, headers: &HeaderMap, client: &ClientAddr, access: Access) -> Result<Caller> {
+async fn authenticate(app: &App, headers: &HeaderMap, client: &ClientAddr) -> Result<Caller> {
     app.phase.require_checked()?;
     let found = match bearer(headers) {
-        Some(token) => {
-            let _turn = match access {
-                Access::Host => app.agent_turns.take().await,
-                _ => None,
-            };
-            find(app, &TokenHash::of(token)).await?
-        }
+        Some(token) => find(app, &TokenHash::of(token)).await?,
         None => None,
     };
     match found {

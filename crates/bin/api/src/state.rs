@@ -96,8 +96,8 @@ impl Shared {
     }
 }
 
-/// Looking up hosts' tokens and answering their syncs take at most two fifths of the connections. Noting what drifts takes one
-/// more, and what scripts print up to four.
+/// Answering hosts' syncs takes at most two fifths of the connections. Noting what drifts takes one more, and what scripts
+/// print up to four. All requests together take two to look up their tokens.
 ///
 /// Thousands of agents come at once when a process starts. People are answered meanwhile, and only agents whose turn it is take
 /// memory for their work.

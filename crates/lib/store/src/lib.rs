@@ -52,6 +52,7 @@ use slipway_settings::DatabaseSettings;
 use sqlx::PgPool;
 use tracing::instrument;
 
+use access::Lookups;
 use audit::caller::Proofs;
 
 pub use access::{AuthenticatedPrincipal, Caller, NewToken, SignIn, TokenHash, TokenOwner, TokensOf};
@@ -75,10 +76,11 @@ pub use worker::{Applied, Lease};
 /// cannot.
 const CALL_LIMIT: Duration = Duration::from_secs(90);
 
-/// The database. Clones share one pool, and what was proved.
+/// The database. Clones share one pool, lookups of tokens, and what was proved.
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: PgPool,
+    lookups: Lookups,
     proofs: Proofs,
 }
 
@@ -103,6 +105,7 @@ impl Store {
     pub fn from_pool(pool: PgPool) -> Self {
         Self {
             pool,
+            lookups: Lookups::default(),
             proofs: Proofs::default(),
         }
     }

@@ -28,17 +28,13 @@ pub(crate) struct Scripts {
 impl Scripts {
     pub(crate) fn new(checkout: &Path, token: &str, environment: &str) -> Result<Self> {
         let all = statements(&checkout.join(DESCRIPTIONS))?;
-        let hash = format!(
-            "decode('{}', 'hex')",
+        let hashes = format!(
+            "ARRAY[decode('{}', 'hex')]",
             hex::encode(Digest::of_bytes(token.as_bytes()).as_bytes())
         );
         let name = format!("'{environment}'");
         let id = format!("(SELECT id FROM environments WHERE name = {name})");
-        let whoami = filled(
-            &all,
-            "LEFT JOIN LATERAL ( SELECT number, hash FROM events",
-            &[&hash],
-        )?;
+        let whoami = filled(&all, "newest AS (SELECT number, hash FROM events", &[&hashes])?;
         let environment = filled(&all, "AND e.deleted_at IS NULL ORDER BY e.name", &[&name])?;
         let list = filled(
             &all,

@@ -78,9 +78,11 @@ impl Proved {
 }
 
 impl Proofs {
-    fn holds(&self, head: &Head, key: &AuditKey, token: Uuid, rows: &[Digest; 2]) -> bool {
+    /// Whether these rows were proved since the newest event.
+    pub(crate) fn hold(&self, head: &Head, key: &AuditKey, found: &Shown) -> bool {
+        let digests = found.digests();
         let proved = self.proved();
-        proved.is_at(head, key) && proved.rows.get(&token) == Some(rows)
+        proved.is_at(head, key) && proved.rows.get(&found.token.id) == Some(&digests)
     }
 
     async fn keep(
@@ -125,9 +127,6 @@ pub(crate) async fn prove(
 ) -> Result<(), StoreError> {
     let token = found.token.id;
     let rows = found.digests();
-    if proofs.holds(&head, key, token, &rows) {
-        return Ok(());
-    }
     let (now, events) = read(connection, key, token, &found.principal.name).await?;
     // What was found before is held against the rows once more: they may have been put there for that moment only.
     if now.digests() != rows || now.is_over() {

@@ -14,6 +14,7 @@ mod kept;
 mod lease;
 mod left;
 mod lives;
+mod lookup;
 mod membership;
 mod messages;
 mod outputs;

@@ -1,0 +1,182 @@
+//! Tokens that are looked up at the same time share statements, and nothing else.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use slipway_domain::event::Actor;
+use slipway_store::{Caller, EventAuthor, Store, StoreError, TokenHash};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::{Connection as _, PgPool};
+
+use crate::support::{Fleet, sql, store};
+
+const HOSTS: usize = 40;
+/// The session's own limits end a statement after 10 s at the earliest.
+const SOON: Duration = Duration::from_secs(8);
+
+async fn hosts_found(fleet: &Fleet, store: &Store) -> Vec<Result<Option<Caller>, StoreError>> {
+    join_all((0..HOSTS).map(async |n| {
+        let hash = TokenHash::of(&fleet.token(&fleet.host(n).0));
+        store.authenticate(&hash, &fleet.key).await
+    }))
+    .await
+}
+
+fn this(fleet: &Fleet, n: usize) -> Caller {
+    let (name, id) = fleet.host(n);
+    Caller::Host { id, name }
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn tokens_of_one_moment_share_a_few_statements_and_each_gets_its_own_answer(
+    options: PgPoolOptions,
+    connect: PgConnectOptions,
+) {
+    let pool = options.max_connections(1).connect_with(connect).await.unwrap();
+    let fleet = Fleet::of(HOSTS).seed(&store(&pool)).await;
+    let executed = async || -> i64 {
+        let executed =
+            "SELECT coalesce(sum(generic_plans + custom_plans), 0)::bigint FROM pg_prepared_statements
+                        WHERE statement NOT LIKE '%pg_prepared_statements%'";
+        sqlx::query_scalar(executed).fetch_one(&pool).await.unwrap()
+    };
+    let by = EventAuthor::new(Actor::Console, &fleet.key);
+    fleet.store.retire_host(&fleet.host(7).0, &by).await.unwrap();
+    let before = executed().await;
+    let (found, unknown) = tokio::join!(
+        hosts_found(&fleet, &fleet.store),
+        join_all((0..HOSTS).map(async |n| {
+            let hash = TokenHash::of(&format!("slw_nobody{n}"));
+            fleet.store.authenticate(&hash, &fleet.key).await.unwrap()
+        }))
+    );
+    let statements = executed().await - before;
+    for (n, found) in found.into_iter().enumerate() {
+        let wanted = (n != 7).then(|| this(&fleet, n));
+        assert_eq!(found.unwrap(), wanted, "host {n}");
+    }
+    assert!(unknown.iter().all(Option::is_none), "{unknown:?}");
+    assert!((1..=4).contains(&statements), "{statements}");
+}
+
+/// The request that begins a statement may end before the statement does.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_request_that_goes_away_takes_no_other_with_it(pool: PgPool) {
+    let fleet = Fleet::of(HOSTS).seed(&store(&pool)).await;
+    for _ in 0..20 {
+        let first = fleet.token(&fleet.host(0).0);
+        let (first, key) = (TokenHash::of(&first), fleet.key.clone());
+        let store = fleet.store.clone();
+        let gone = tokio::spawn(async move { store.authenticate(&first, &key).await.map(drop) });
+        // It has asked, and waits.
+        tokio::task::yield_now().await;
+        let ((), found) = tokio::join!(async { gone.abort() }, hosts_found(&fleet, &fleet.store));
+        for (n, found) in found.into_iter().enumerate() {
+            assert_eq!(found.unwrap(), Some(this(&fleet, n)));
+        }
+    }
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_broken_row_refuses_its_own_token_and_no_other(pool: PgPool) {
+    let fleet = Fleet::of(HOSTS).seed(&store(&pool)).await;
+    let broken = fleet.host(3).0;
+    let swap = format!("UPDATE hosts SET name = 'No Name' WHERE name = '{broken}'");
+    assert_eq!(sql(&pool, &swap).await, 1);
+    for (n, found) in hosts_found(&fleet, &fleet.store).await.into_iter().enumerate() {
+        match found {
+            Err(_) if n == 3 => {}
+            found => assert_eq!(found.unwrap(), Some(this(&fleet, n)), "host {n}"),
+        }
+    }
+}
+
+/// A connection to a server that died answers nothing for minutes.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_statement_that_hangs_delays_its_requests_and_stops_none(pool: PgPool) {
+    let fleet = Fleet::of(HOSTS).seed(&store(&pool)).await;
+    sqlx::raw_sql(
+        "CREATE SEQUENCE tries;
+         CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF nextval('tries') = 1 THEN PERFORM pg_sleep(60); END IF; RETURN new; END $$;
+         CREATE TRIGGER hang BEFORE UPDATE ON tokens FOR EACH ROW EXECUTE FUNCTION hang();
+         GRANT ALL ON SEQUENCE tries TO PUBLIC",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let found = tokio::time::timeout(SOON, hosts_found(&fleet, &fleet.store)).await;
+    for (n, found) in found.unwrap().into_iter().enumerate() {
+        assert_eq!(found.unwrap(), Some(this(&fleet, n)), "host {n}");
+    }
+    let tries: i64 = sqlx::query_scalar("SELECT last_value FROM tries")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert!(tries > 1, "nothing hung");
+    // Else the end of the test would wait for it.
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    assert_eq!(sql(&pool, end).await, 1);
+}
+
+/// Two processes that wait for each other's rows would never end.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_lookup_waits_for_no_row_of_a_token(options: PgPoolOptions, connect: PgConnectOptions) {
+    let pool = options.connect_with(connect.clone()).await.unwrap();
+    let fleet = Fleet::of(HOSTS).seed(&store(&pool)).await;
+    let mut other = PgConnection::connect_with(&connect).await.unwrap();
+    sqlx::raw_sql("BEGIN; UPDATE tokens SET last_used_at = NULL")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let found = tokio::time::timeout(SOON, hosts_found(&fleet, &fleet.store)).await;
+    for (n, found) in found.unwrap().into_iter().enumerate() {
+        assert_eq!(found.unwrap(), Some(this(&fleet, n)), "host {n}");
+    }
+}
+
+/// However many others ask meanwhile: no statement that began before the revocation answers a request that came after it.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_revoked_token_is_refused_at_once_under_load(pool: PgPool) {
+    let fleet = Fleet::of(HOSTS).seed(&store(&pool)).await;
+    let by = EventAuthor::new(Actor::Console, &fleet.key);
+    let revoke = async {
+        for n in 0..HOSTS / 2 {
+            let (name, id) = fleet.host(n);
+            let old = TokenHash::of(&fleet.token(&name));
+            let new = TokenHash::of(&format!("slw_new{n}"));
+            fleet
+                .store
+                .replace_host_token(id, "agent", new, &by)
+                .await
+                .unwrap();
+            let find = async |hash: TokenHash| fleet.store.authenticate(&hash, &fleet.key).await.unwrap();
+            assert_eq!(find(old).await, None);
+            assert_eq!(find(new).await, Some(this(&fleet, n)));
+        }
+    };
+    let load = async {
+        let mut answers = BTreeSet::new();
+        loop {
+            for found in hosts_found(&fleet, &fleet.store).await {
+                answers.insert(found.unwrap().is_some());
+            }
+            if answers.len() == 2 && fleet_is_replaced(&fleet).await {
+                return;
+            }
+        }
+    };
+    tokio::join!(revoke, load);
+}
+
+async fn fleet_is_replaced(fleet: &Fleet) -> bool {
+    let last = TokenHash::of(&format!("slw_new{}", HOSTS / 2 - 1));
+    fleet
+        .store
+        .authenticate(&last, &fleet.key)
+        .await
+        .unwrap()
+        .is_some()
+}
