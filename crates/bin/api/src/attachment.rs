@@ -32,7 +32,7 @@ const MAX_OBJECTS: usize = 400_000;
 /// The most documents that this process holds at once while they are received, kept or sent.
 pub const MOST_HELD: usize = 4;
 /// The most documents that this process reads at once.
-pub const MOST_READ: usize = 2;
+const MOST_READ: usize = 2;
 /// How long a request waits for its turn before it is asked to come again.
 const WAIT_FOR_ROOM: Duration = Duration::from_secs(5);
 
@@ -171,7 +171,7 @@ pub(crate) enum Format {
 }
 
 /// What is to be kept of a document.
-pub(crate) fn attached(kind: AttachmentKind, text: String) -> Result<NewAttachment, Unreadable> {
+pub(crate) fn new_attachment(kind: AttachmentKind, text: String) -> Result<NewAttachment, Unreadable> {
     let (format, entries, severities, dismissed) = match kind {
         AttachmentKind::Sbom => {
             let (format, all) = read::<Component>(&text)?;

@@ -127,11 +127,11 @@ impl Oidc {
                 ));
             }
         }
-        let of = person.groups.as_ref().map_err(Clone::clone)?;
+        let theirs = person.groups.as_ref().map_err(Clone::clone)?;
         let mut everywhere = None;
         let mut environments = BTreeMap::new();
         let mut groups = Vec::new();
-        for one in self.roles.iter().filter(|one| of.contains(&one.group)) {
+        for one in self.roles.iter().filter(|one| theirs.contains(&one.group)) {
             groups.push(one.group.clone());
             match &one.environment {
                 None => everywhere = everywhere.max(Some(one.role)),
@@ -142,7 +142,7 @@ impl Oidc {
             }
         }
         if groups.is_empty() {
-            return Err(none_of(of));
+            return Err(none_of(theirs));
         }
         groups.sort_unstable();
         groups.dedup();

@@ -29,8 +29,8 @@ pub use release::{
 pub use rollout::{Approval, HostArgs, LogsArgs, Order, RolloutArg, RolloutCommand, WatchArgs};
 pub use verify::VerifyArgs;
 
-/// What people type who mean `--reason`.
-const REASON_TOO: [&str; 3] = ["note", "comment", "why"];
+/// Other names of `--reason`, which people type by habit.
+const REASON_ALIASES: [&str; 3] = ["note", "comment", "why"];
 
 /// Roll releases out to hosts, watch them, and take them back.
 #[derive(Debug, Parser)]

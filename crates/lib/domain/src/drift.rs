@@ -13,7 +13,7 @@ use crate::{StorePath, Timestamp};
 
 /// The most overrides that an agent reports; one more stands for all others.
 pub const MAX_OVERRIDES: usize = 20;
-/// The most of both kinds that an agent reports: those, that one, and what is booted by default and once.
+/// The most overrides in a report: [`MAX_OVERRIDES`], the one that stands for all others, and two of the boot loader.
 pub const MAX_REPORTED: usize = MAX_OVERRIDES + 3;
 /// The end of the words about what the boot loader boots at the next boot alone.
 pub const ONCE: &str = ", once";
@@ -112,6 +112,15 @@ pub struct Drift {
 }
 
 impl Drift {
+    /// Of the boot loader: what it boots, and whether only at the next boot.
+    #[must_use]
+    pub fn booted(&self) -> (&str, bool) {
+        match self.found.strip_suffix(ONCE) {
+            Some(system) => (system, true),
+            None => (&self.found, false),
+        }
+    }
+
     fn is(&self, other: &Self) -> bool {
         (self.kind, &self.expected, &self.found) == (other.kind, &other.expected, &other.found)
     }

@@ -8,6 +8,7 @@ pub struct UnknownName {
     pub(crate) value: String,
 }
 
+// A text is a `tt`: utoipa does not see through a `literal`, and would name the variants in place of the texts.
 macro_rules! named {
     ($(#[$doc:meta])* $name:ident, $kind:literal, { $($(#[$vdoc:meta])* $variant:ident = $text:tt),+ $(,)? }) => {
         $(#[$doc])*

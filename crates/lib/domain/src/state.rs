@@ -178,9 +178,14 @@ mod tests {
     }
 
     #[test]
-    fn queries_name_every_state_in_which_a_host_is_out() {
+    fn queries_name_every_state_in_which_a_host_is_out_or_fetches() {
         for state in StepState::ALL {
             assert_eq!(StepState::OUT.contains(state), state.is_out(), "{state}");
+            assert_eq!(
+                StepState::FETCHING.contains(state),
+                state.is_fetching(),
+                "{state}"
+            );
         }
     }
 

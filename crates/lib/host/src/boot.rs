@@ -291,6 +291,15 @@ fn read(path: &Path) -> Result<String, BootError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// The text of a file that need not be there.
+fn read_if_there(path: &Path) -> Result<String, BootError> {
+    if path.exists() {
+        read(path)
+    } else {
+        Ok(String::new())
+    }
+}
+
 /// A whole file of a boot loader. Other systems of the machine write there too, so it must be a file, and not too long.
 fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     // A pipe would otherwise be waited for.

@@ -15,7 +15,7 @@
 //! | `overrides` | what was changed beside the system |
 //! | [`plan`] | what a switch would change |
 //! | [`facts`] | what is known of the machine besides |
-//! | [`boot`] | what the boot loader boots once |
+//! | [`boot`] | what the boot loader boots, by default and once |
 //! | [`nix`] | fetching, profiles, garbage collector roots |
 //! | [`runner`] | systemd units or processes in sessions of their own |
 //! | [`seal`] | JSON with a checksum over itself |

@@ -41,8 +41,9 @@ impl Machine {
         })
     }
 
-    /// What somebody changed beside the system that runs, while this attempt is under way or none is: what the boot loader
-    /// boots, and units.
+    /// What somebody changed beside the system that runs: the boot loader's choice, and units. Nothing if no system is seen.
+    ///
+    /// What the attempt under way itself put there is left out.
     #[must_use]
     pub fn overrides(
         &self,

@@ -249,10 +249,8 @@ fn judge_boot_loader(check: PendingCheck, host: &Host, seen: String) -> CheckRes
     let Some(boot) = drift.find(|item| item.kind == DriftKind::Boot) else {
         return judge_clock(check, host, seen);
     };
-    let (system, once) = match boot.found.strip_suffix(ONCE) {
-        Some(system) => (system, ONCE),
-        None => (boot.found.as_str(), ""),
-    };
+    let (system, once) = boot.booted();
+    let once = if once { ONCE } else { "" };
     let system = system
         .parse::<StorePath>()
         .map_or_else(|_| clean(system), |path| path.short());
@@ -275,8 +273,7 @@ fn judge_clock(check: PendingCheck, host: &Host, seen: String) -> CheckResult {
     }
 }
 
-/// What somebody accepted, where that is why the host does not run this release. A host may be behind one release and not
-/// behind a later one.
+/// What somebody accepted on the host in place of this release, if it still runs. For a later release it does not count.
 fn accepted(host: &Host, release: ReleaseId) -> Option<&Accepted> {
     let accepted = host.accepted.as_ref()?;
     let is_of_this = accepted.release == Some(release);

@@ -325,7 +325,7 @@ pub struct Accepted {
     /// What the profile named, where that was known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_default: Option<StorePath>,
-    /// The host may be behind this release, but not behind a later one.
+    /// The release that the host need not run. A later one is expected of it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseId>,
 }

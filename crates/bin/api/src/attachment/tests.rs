@@ -59,7 +59,7 @@ fn cyclonedx_has_components_within_components_and_what_is_known_of_them() {
             "high CVE-2026-3 in shop 7, mended in -, not affected, dismissed",
         ]
     );
-    let new = attached(AttachmentKind::Vulnerabilities, CYCLONE.to_owned()).unwrap();
+    let new = new_attachment(AttachmentKind::Vulnerabilities, CYCLONE.to_owned()).unwrap();
     let counts: Vec<u32> = new.severities.iter().map(|one| one.vulnerabilities).collect();
     assert_eq!((counts, new.dismissed, new.entries), (vec![3, 0, 0, 0, 1], 1, 5));
 }

@@ -51,7 +51,7 @@ async fn attach(
         let _reading = reading;
         let AttachDocument { kind, document } = parse(&bytes)?;
         drop(bytes);
-        let new = attachment::attached(kind, document);
+        let new = attachment::new_attachment(kind, document);
         let new = new.map_err(|error| ApiError::field("document", error.to_string()))?;
         Ok((new, place))
     });

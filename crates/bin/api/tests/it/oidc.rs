@@ -60,6 +60,19 @@ impl Oidc {
         browser
     }
 
+    /// Who the api says a token is: the status and the role.
+    async fn role(&self, token: &str) -> (u16, Value) {
+        let who = self.app.call(Method::GET, route::WHOAMI, token, None).await;
+        (who.status, who.body["role"].clone())
+    }
+
+    /// A token that an administrator makes for this principal.
+    async fn token_of(&self, principal: &str) -> String {
+        let wish = json!({ "label": "of an admin", "principal": principal });
+        let made = self.app.post(route::TOKENS, wish).await.expect(201).body;
+        made["token"].as_str().unwrap().to_owned()
+    }
+
     /// The end of a sign-in that does not work: the status and the page.
     async fn refused(&self) -> (u16, String) {
         let mut browser = Browser::new(&self.app);

@@ -89,7 +89,6 @@ async fn news_are_noted_also_when_the_request_that_notes_them_is_cut_off(pool: P
         // The first request is gone now.
         let second = sync(&app, &tokens[1], &seen[1], None);
         let free = async {
-            tokio::time::sleep(Duration::from_millis(50)).await;
             sqlx::raw_sql("COMMIT").execute(&mut log).await.unwrap();
         };
         tokio::join!(second, free).0.expect(200);

@@ -7,7 +7,7 @@ use slipway_domain::calendar::GivenTime;
 use slipway_domain::digest::Digest;
 use slipway_domain::{EnvironmentName, FreezeId, HostName, Window};
 
-use super::REASON_TOO;
+use super::REASON_ALIASES;
 
 /// How rollouts go about their hosts.
 #[derive(Debug, Clone, Default, Args)]
@@ -76,7 +76,7 @@ pub enum EnvCommand {
         #[arg(long, value_name = "TIME")]
         from: Option<GivenTime>,
         /// Why; rollouts that wait show it
-        #[arg(long, aliases = REASON_TOO, value_name = "TEXT")]
+        #[arg(long, aliases = REASON_ALIASES, value_name = "TEXT")]
         reason: String,
     },
     /// End a freeze before its time
@@ -183,7 +183,7 @@ pub enum HostCommand {
         /// Its name
         name: HostName,
         /// Why, for the audit log
-        #[arg(long, aliases = REASON_TOO, value_name = "TEXT")]
+        #[arg(long, aliases = REASON_ALIASES, value_name = "TEXT")]
         reason: String,
         /// Only if the digest of what drifts is this one, as `slipway host show` shows it
         #[arg(long, value_name = "DIGEST")]

@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use slipway_domain::{EnvironmentName, HostName, ReleaseName, ReleaseRef};
 use slipway_wire::kept;
 
-use super::REASON_TOO;
+use super::REASON_ALIASES;
 use super::number::{at_least, number};
 
 /// Releases.
@@ -56,7 +56,7 @@ pub enum ReleaseCommand {
         #[arg(long, value_name = "TIME", value_parser = instant)]
         until: Option<DateTime<Utc>>,
         /// Why, for people
-        #[arg(long, aliases = REASON_TOO, value_name = "TEXT")]
+        #[arg(long, aliases = REASON_ALIASES, value_name = "TEXT")]
         reason: Option<String>,
     },
     /// Keep a release no longer

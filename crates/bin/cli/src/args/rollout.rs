@@ -8,7 +8,7 @@ use slipway_domain::digest::Digest;
 use slipway_domain::{EnvironmentName, HostName, ReleaseRef, RolloutRef};
 
 use super::number::{at_least, number};
-use super::{REASON_TOO, StrategyArgs};
+use super::{REASON_ALIASES, StrategyArgs};
 
 /// A rollout by its number, by another reference, or by its environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +108,7 @@ pub enum RolloutCommand {
         #[arg(long, requires = "reason")]
         override_freeze: bool,
         /// Why the windows and freezes are overridden, for the audit log
-        #[arg(long, aliases = REASON_TOO, value_name = "TEXT", requires = "override_freeze")]
+        #[arg(long, aliases = REASON_ALIASES, value_name = "TEXT", requires = "override_freeze")]
         reason: Option<String>,
         /// Which hosts.
         #[command(flatten)]
@@ -176,7 +176,7 @@ pub enum RolloutCommand {
         #[arg(value_parser = one_rollout)]
         rollout: RolloutRef,
         /// Why, for the audit log
-        #[arg(long, aliases = REASON_TOO, value_name = "TEXT")]
+        #[arg(long, aliases = REASON_ALIASES, value_name = "TEXT")]
         reason: String,
     },
     /// Put every host that was touched back to what it ran before
@@ -218,7 +218,7 @@ pub struct OrderById {
     #[arg(value_parser = one_rollout)]
     pub rollout: RolloutRef,
     /// Why, for the audit log
-    #[arg(long, aliases = REASON_TOO, value_name = "TEXT")]
+    #[arg(long, aliases = REASON_ALIASES, value_name = "TEXT")]
     pub reason: Option<String>,
 }
 
@@ -248,6 +248,6 @@ pub struct Order {
     /// The rollout's number or id, latest, previous, or an environment for its rollout under way
     pub rollout: RolloutArg,
     /// Why, for the audit log
-    #[arg(long, aliases = REASON_TOO, value_name = "TEXT")]
+    #[arg(long, aliases = REASON_ALIASES, value_name = "TEXT")]
     pub reason: Option<String>,
 }

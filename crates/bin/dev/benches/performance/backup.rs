@@ -63,11 +63,9 @@ pub(crate) async fn measure(run: &Run, stack: &DevStack, mib: u64, figures: &mut
         for (work, (name, took)) in works.into_iter().zip(&mut took) {
             let start = Instant::now();
             run.supervisor.run(work, LIMIT).await.context(*name)?;
-            took.push(start.elapsed().as_secs_f64());
-            say(&format!(
-                "{name}, round {round}: {:.1} s",
-                start.elapsed().as_secs_f64()
-            ));
+            let seconds = start.elapsed().as_secs_f64();
+            say(&format!("{name}, round {round}: {seconds:.1} s"));
+            took.push(seconds);
         }
         for database in [restored, again] {
             query(stack, SUPERUSER, &format!("DROP DATABASE {database}")).await?;

@@ -38,7 +38,7 @@ pub(crate) async fn measure(run: &Run, stack: &DevStack, agents: u32, figures: &
     say(&format!("making {agents} hosts"));
     let mut hosts = fleet::create(stack, ENVIRONMENT, everybody, agents).await?;
     for host in &mut hosts {
-        // They send the same text again, which is old news where it counts.
+        // An agent that asks again sends the same bytes. With its counter they would count as an old report.
         host.model.counter = None;
     }
     let wanted = fleet::release(stack, ENVIRONMENT, &hosts, 1).await?;
@@ -52,8 +52,9 @@ pub(crate) async fn measure(run: &Run, stack: &DevStack, agents: u32, figures: &
     let before = Usage::of(pid);
     let mut parked = JoinSet::new();
     for host in &hosts {
-        let stream = park(port, &request(host)?).await?;
-        parked.spawn(wait_for_news(port, request(host)?, stream));
+        let request = request(host)?;
+        let stream = park(port, &request).await?;
+        parked.spawn(wait_for_news(port, request, stream));
     }
     let name = |what: &str| format!("{agents} parked agents: {what}");
     // The last ones are still being read.

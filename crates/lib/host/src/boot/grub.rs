@@ -5,7 +5,7 @@ mod menu;
 use std::path::{Path, PathBuf};
 
 use super::next::Picks;
-use super::{BootConfig, BootError, OnceJob, PROFILE, read, run};
+use super::{BootConfig, BootError, OnceJob, PROFILE, read, read_if_there, run};
 use crate::config::HostConfig;
 
 /// The file systems that GRUB can write `next_entry` back to. On others it would boot the entry for ever.
@@ -13,7 +13,7 @@ const WRITABLE: [&str; 5] = ["ext2", "ext3", "ext4", "vfat", "xfs"];
 
 /// Why it cannot be told to boot something once.
 pub(super) async fn obstacle(config: &HostConfig) -> Option<String> {
-    let menu = menu(&config.boot);
+    let menu = menu_file(&config.boot);
     let Ok(text) = read(&menu) else {
         return Some(format!(
             "GRUB's menu {} cannot be read: set AGENT_BOOT_DIR to where /boot is mounted",
@@ -37,14 +37,13 @@ pub(super) async fn obstacle(config: &HostConfig) -> Option<String> {
 
 /// What it boots.
 pub(super) fn picks(boot: &BootConfig) -> Result<Picks, BootError> {
-    let env = env(boot);
-    let env = if env.exists() { read(&env)? } else { String::new() };
-    Ok(menu::picks(&read(&menu(boot))?, &env))
+    let env = read_if_there(&env(boot))?;
+    Ok(menu::picks(&read(&menu_file(boot))?, &env))
 }
 
 /// Tells it, once the entry is there.
 pub(super) async fn boot_once(config: &HostConfig, job: &OnceJob) -> Result<(), BootError> {
-    let menu = menu(&config.boot);
+    let menu = menu_file(&config.boot);
     let text = read(&menu)?;
     let entry = menu::entry_of(&text, &job.closure).ok_or_else(|| BootError::NoEntry {
         closure: job.closure.clone(),
@@ -82,7 +81,7 @@ pub(super) async fn forget(config: &HostConfig) -> Result<bool, BootError> {
         run(config, "grub-editenv", &[&file, "unset", "next_entry"]).await?;
         sync(&env)?;
     }
-    Ok(read(&menu(&config.boot))?.contains(PROFILE))
+    Ok(read(&menu_file(&config.boot))?.contains(PROFILE))
 }
 
 async fn told(config: &HostConfig) -> Result<Option<String>, BootError> {
@@ -100,7 +99,7 @@ fn sync(env: &Path) -> Result<(), BootError> {
     synced.map_err(|source| super::file(env, source))
 }
 
-fn menu(boot: &BootConfig) -> PathBuf {
+fn menu_file(boot: &BootConfig) -> PathBuf {
     boot.dir.join("grub/grub.cfg")
 }
 

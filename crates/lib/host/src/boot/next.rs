@@ -32,7 +32,8 @@ pub(super) struct Pick {
     pub(super) closure: Option<StorePath>,
 }
 
-/// The entries that start another system than the profile names: the default first. None if nobody can read them.
+/// The entries that start another system than the profile names. The default comes first. Empty if the boot loader cannot be
+/// read.
 ///
 /// While an attempt is under way, the agent's own entry for one boot does not count.
 pub(crate) fn differences(

@@ -1,6 +1,8 @@
 //! systemd-boot: `LoaderEntryOneShot`, a variable of the firmware that it deletes before it starts the entry.
 
 mod entries;
+mod pattern;
+mod version;
 
 use std::path::PathBuf;
 

@@ -18,11 +18,11 @@ use crate::{AuditKey, Store, StoreError, bounded};
 
 use facts::{Known, read_facts};
 
-/// The most hosts that one transaction writes. Of all hosts the next check takes more.
+/// The most hosts that one transaction writes. A check of all hosts leaves the others to the next one.
 pub(super) const AT_ONCE: u16 = 500;
 
 impl Store {
-    /// Compares these hosts, or all, with what Slipway left on it. What begins to drift and what no longer does is an event.
+    /// Compares these hosts, or all, with what Slipway left on them. What begins to drift and what no longer does is an event.
     /// Gives how many hosts were written. Each change of a live system is an event of its own besides.
     ///
     /// Hosts that a rollout has out are passed over: what drifted on them still does until the attempt is over. A host that

@@ -325,7 +325,7 @@ impl HostRow {
     }
 }
 
-/// What somebody accepted, by its event. What cannot be read was accepted by nobody.
+/// What somebody accepted, by its event; `None` also if that cannot be read.
 fn accepted(
     baseline: Option<(Timestamp, StorePath)>,
     (actor_kind, name, cause): (Option<String>, Option<String>, Option<String>),

@@ -28,6 +28,8 @@ pub use send::{Sent, Taken};
 pub const TRIED_FOR_SECONDS: u32 = 86_400;
 
 /// The error of a delivery whose message a newer program wrote. It is tried as long as others: that program may come back.
+///
+/// Its words never change: rows keep them, and queries know such a delivery by them.
 pub const UNREADABLE: &str = "a newer program wrote the message, and this one cannot read it";
 /// After so many tries, later messages go ahead of it. The tries take some minutes, in which both programs may run.
 const UNREADABLE_TRIES: i32 = 3;

@@ -87,10 +87,6 @@ async fn whoever_has_no_role_any_more_is_told_and_gets_no_session(pool: PgPool) 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn what_was_granted_ends_with_a_sign_in_without_a_role(pool: PgPool) {
     let oidc = Oidc::with(pool, &[("OIDC_DOMAINS", "example.org")]).await;
-    let role = async |token: &str| {
-        let who = oidc.app.call(Method::GET, route::WHOAMI, token, None).await;
-        (who.status, who.body["role"].clone())
-    };
     for refused in [
         json!({ "sub": "1", "email": "anna@example.org", "groups": ["sales"] }),
         json!({ "sub": "1", "email": "anna@example.com", "groups": ["platform"] }),
@@ -99,10 +95,8 @@ async fn what_was_granted_ends_with_a_sign_in_without_a_role(pool: PgPool) {
     ] {
         oidc.is("1", "anna@example.org", json!(["platform"]));
         let browser = oidc.sign_in().await;
-        let wish = json!({ "label": "of an admin", "principal": "anna-example-org" });
-        let token = oidc.app.post(route::TOKENS, wish).await.expect(201).body;
-        let token = token["token"].as_str().unwrap();
-        assert_eq!(role(token).await, (200, json!("admin")));
+        let token = oidc.token_of("anna-example-org").await;
+        assert_eq!(oidc.role(&token).await, (200, json!("admin")));
 
         oidc.provider
             .change(|behaviour| behaviour.user_info = json!({ "sub": "1" }));
@@ -114,19 +108,19 @@ async fn what_was_granted_ends_with_a_sign_in_without_a_role(pool: PgPool) {
         assert_eq!(oidc.refused().await.0, 403);
         oidc.provider
             .change(|behaviour| behaviour.tells_of_people = Answers::Well);
-        assert_eq!(role(browser.token()).await, (200, json!("admin")));
-        assert_eq!(role(token).await, (200, json!("admin")));
+        assert_eq!(oidc.role(browser.token()).await, (200, json!("admin")));
+        assert_eq!(oidc.role(&token).await, (200, json!("admin")));
 
         oidc.provider.claim(refused.clone());
         for _ in 0..2 {
             assert_eq!(oidc.refused().await.0, 403, "{refused}");
-            assert_eq!(role(browser.token()).await.0, 401, "{refused}");
-            assert_eq!(role(token).await, (200, json!("viewer")), "{refused}");
+            assert_eq!(oidc.role(browser.token()).await.0, 401, "{refused}");
+            assert_eq!(oidc.role(&token).await, (200, json!("viewer")), "{refused}");
         }
         // An administrator's slip in the settings is undone by the next sign-in.
         oidc.is("1", "anna@example.org", json!(["developers"]));
         oidc.sign_in().await;
-        assert_eq!(role(token).await, (200, json!("deployer")));
+        assert_eq!(oidc.role(&token).await, (200, json!("deployer")));
     }
     let report = oidc.app.get(route::AUDIT_VERIFY).await.expect(200).body;
     assert_eq!(report["whole"], json!(true), "{report:#}");
@@ -136,10 +130,6 @@ async fn what_was_granted_ends_with_a_sign_in_without_a_role(pool: PgPool) {
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_claim_that_is_left_out_keeps_nobodys_roles(pool: PgPool) {
     let oidc = Oidc::new(pool).await;
-    let asks = async |token: &str| {
-        let who = oidc.app.call(Method::GET, route::WHOAMI, token, None).await;
-        (who.status, who.body["role"].clone())
-    };
     let events = async || {
         let query = format!("{}?limit=500&kind=principal", route::EVENTS);
         let events = oidc.app.get(&query).await.expect(200).body;
@@ -158,10 +148,8 @@ async fn a_claim_that_is_left_out_keeps_nobodys_roles(pool: PgPool) {
     ] {
         oidc.is("1", "anna@example.org", json!(["platform"]));
         let browser = oidc.sign_in().await;
-        let wish = json!({ "label": "of an admin", "principal": "anna-example-org" });
-        let made = oidc.app.post(route::TOKENS, wish).await.expect(201).body;
-        let token = made["token"].as_str().unwrap();
-        assert_eq!(asks(token).await, (200, json!("admin")));
+        let token = oidc.token_of("anna-example-org").await;
+        assert_eq!(oidc.role(&token).await, (200, json!("admin")));
 
         // While the provider cannot be asked, nobody knows.
         oidc.is("1", "anna@example.org", json!(null));
@@ -170,14 +158,14 @@ async fn a_claim_that_is_left_out_keeps_nobodys_roles(pool: PgPool) {
         assert_eq!(oidc.refused().await.0, 503);
         oidc.provider
             .change(|behaviour| behaviour.tells_of_people = Answers::Well);
-        assert_eq!(asks(token).await, (200, json!("admin")));
+        assert_eq!(oidc.role(&token).await, (200, json!("admin")));
 
         oidc.is("1", "anna@example.org", groups.clone());
         let (status, page) = oidc.refused().await;
         assert_eq!(status, 403, "{groups}: {page}");
         assert!(page.contains(told), "{groups}: {page}");
-        assert_eq!(asks(browser.token()).await.0, 401, "{groups}");
-        assert_eq!(asks(token).await, (200, json!("viewer")), "{groups}");
+        assert_eq!(oidc.role(browser.token()).await.0, 401, "{groups}");
+        assert_eq!(oidc.role(&token).await, (200, json!("viewer")), "{groups}");
 
         // The audit log says why, once: the next try finds nothing to take.
         let taken = events().await;

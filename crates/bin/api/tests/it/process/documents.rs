@@ -1,7 +1,7 @@
 //! What documents of releases cost the process in memory.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use slipway_wire::attachment::{MAX_DOCUMENT_BYTES, MAX_ENTRIES};
 use slipway_wire::route;
 use sqlx::PgPool;
 
-use super::harness::{Server, Setup, exchange, url};
+use super::harness::{Server, Setup, exchange, post, url};
 use crate::support::TestApp;
 
 /// The most memory that a process may have used at once, as docs/decisions/0131-documents-have-places.md says it.
@@ -31,19 +31,8 @@ fn most_used(server: &Server) -> u64 {
 
 /// Sends a document; gives the status.
 fn attach(server: &Server, token: &str, body: &str) -> u16 {
-    let mut stream = TcpStream::connect(server.address()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_mins(2))).unwrap();
-    let head = format!(
-        "POST {} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\nConnection: close\r\n\r\n",
-        route::fill(route::RELEASE_ATTACHMENTS, 1),
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).unwrap();
-    stream.write_all(body.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer.split(' ').nth(1).unwrap().parse().unwrap()
+    let path = route::fill(route::RELEASE_ATTACHMENTS, 1);
+    post(server.address(), &path, token, "", body).0
 }
 
 /// Two documents as long as may be. One has many objects, and is refused once it is read. The other has many long names.

@@ -99,7 +99,7 @@ pub(super) async fn attached(context: &Context, args: AttachedArgs) -> Result<()
     let query = EntriesQuery {
         text: args.text,
         skip: None,
-        // More is asked for by the words.
+        // Whoever looks for an entry that is not among them gives words.
         limit: Some(MAX_LIMIT),
     };
     match kind {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use slipway_domain::StorePath;
 
-use super::super::PROFILE;
-use super::super::next::{Pick, Picks, closure_of};
+use crate::boot::PROFILE;
+use crate::boot::next::{Pick, Picks, closure_of};
 
 /// Menus within menus that are looked at. NixOS has one; more could only be there to exhaust whoever reads them.
 const MAX_DEPTH: usize = 16;

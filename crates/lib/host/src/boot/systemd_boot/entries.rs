@@ -7,9 +7,10 @@
 use std::cmp::Ordering;
 use std::path::Path;
 
-use super::super::next::{Pick, Picks, closure_of};
-use super::super::{BootConfig, BootError, file, read};
-use super::{PROFILE, variable_text};
+use super::pattern::matches;
+use super::{PROFILE, variable_text, version};
+use crate::boot::next::{Pick, Picks, closure_of};
+use crate::boot::{BootConfig, BootError, file, read, read_if_there};
 
 /// What an entry starts: one of these must be there.
 const PROGRAMS: [&str; 3] = ["linux", "efi", "uki"];
@@ -50,10 +51,10 @@ impl Entry {
             (Some(key), Some(others)) => order
                 .then_with(|| key.cmp(others))
                 .then_with(|| self.machine_id.cmp(&other.machine_id))
-                .then_with(|| compare_versions(&other.version, &self.version)),
+                .then_with(|| version::compare(&other.version, &self.version)),
             _ => order,
         };
-        order.then_with(|| compare_versions(&other.id, &self.id))
+        order.then_with(|| version::compare(&other.id, &self.id))
     }
 }
 
@@ -89,18 +90,13 @@ pub(super) fn entries(dir: &Path) -> Result<Vec<Entry>, BootError> {
 }
 
 /// What it boots.
-pub(in super::super) fn picks(boot: &BootConfig) -> Result<Picks, BootError> {
+pub(in crate::boot) fn picks(boot: &BootConfig) -> Result<Picks, BootError> {
     let mut all = entries(&boot.dir)?;
     if boot.esp != boot.dir {
         all.extend(entries(&boot.esp).unwrap_or_default());
     }
     all.sort_by(Entry::compare);
-    let conf = boot.esp.join("loader/loader.conf");
-    let conf = if conf.exists() {
-        read(&conf)?
-    } else {
-        String::new()
-    };
+    let conf = read_if_there(&boot.esp.join("loader/loader.conf"))?;
     let images = images(boot);
     let saved = variable_text(boot, "LoaderEntryLastBooted")?;
     let find = |pattern: Option<String>, even_bad: bool| {
@@ -143,7 +139,7 @@ fn images(boot: &BootConfig) -> Vec<String> {
     let mut names: Vec<String> = names
         .filter(|name| name.to_lowercase().ends_with(".efi"))
         .collect();
-    names.sort_by(|one, other| compare_versions(other, one));
+    names.sort_by(|one, other| version::compare(other, one));
     names.dedup();
     names
 }
@@ -167,108 +163,6 @@ fn without_tries(stem: &str) -> (&str, bool) {
         }
         _ => (stem, false),
     }
-}
-
-/// Whether a name fits a pattern with `*`, `?` and `[…]`. The file system of entries knows no capital letters.
-fn matches(pattern: &str, name: &str) -> bool {
-    let lower = |text: &str| text.to_lowercase().chars().collect::<Vec<char>>();
-    fits(&lower(pattern), &lower(name))
-}
-
-/// With one place to go back to, the last `*`, so that no pattern takes long.
-fn fits(mut pattern: &[char], mut name: &[char]) -> bool {
-    let mut back: Option<(&[char], &[char])> = None;
-    loop {
-        if let ['*', rest @ ..] = pattern {
-            pattern = rest;
-            back = Some((rest, name));
-        } else if let Some((rest, left)) = name
-            .split_first()
-            .and_then(|(c, left)| Some((taken(pattern, *c)?, left)))
-        {
-            (pattern, name) = (rest, left);
-        } else if pattern.is_empty() && name.is_empty() {
-            return true;
-        } else if let Some((rest, [_, left @ ..])) = back {
-            back = Some((rest, left));
-            (pattern, name) = (rest, left);
-        } else {
-            return false;
-        }
-    }
-}
-
-/// The rest of a pattern whose beginning fits this character.
-fn taken(pattern: &[char], c: char) -> Option<&[char]> {
-    match pattern {
-        ['?', rest @ ..] => Some(rest),
-        ['[', rest @ ..] if rest.iter().skip(1).any(|end| *end == ']') => {
-            let end = rest.iter().skip(1).position(|end| *end == ']')? + 1;
-            is_in(&rest[..end], c).then_some(&rest[end + 1..])
-        }
-        [own, rest @ ..] if *own == c => Some(rest),
-        _ => None,
-    }
-}
-
-/// Whether a set such as `a-z_` has this character.
-fn is_in(set: &[char], c: char) -> bool {
-    match set {
-        [from, '-', to, rest @ ..] => (*from..=*to).contains(&c) || is_in(rest, c),
-        [one, rest @ ..] => *one == c || is_in(rest, c),
-        [] => false,
-    }
-}
-
-/// Versions, as the UAPI group's specification compares them: numbers by value, a pre-release (`~`) before its release.
-fn compare_versions(a: &str, b: &str) -> Ordering {
-    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
-    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"~-^.".contains(&byte);
-    loop {
-        a = skip(a, |byte| !is_part(byte));
-        b = skip(b, |byte| !is_part(byte));
-        // Each separator sorts before everything that comes after it in this list, and before more text.
-        for separator in [b'~', b'\0', b'-', b'^', b'.'] {
-            let of = |text: &[u8]| match separator {
-                b'\0' => text.is_empty(),
-                separator => text.first() == Some(&separator),
-            };
-            match (of(a), of(b)) {
-                (true, true) if separator == b'\0' => return Ordering::Equal,
-                (true, true) => {
-                    (a, b) = (&a[1..], &b[1..]);
-                }
-                (true, false) => return Ordering::Less,
-                (false, true) => return Ordering::Greater,
-                (false, false) => {}
-            }
-        }
-        let numbers = |byte: u8| byte.is_ascii_digit();
-        let letters = |byte: u8| byte.is_ascii_alphabetic();
-        let starts = |text: &[u8]| text.first().is_some_and(|byte| numbers(*byte));
-        let order = if starts(a) || starts(b) {
-            let (left, right) = (take(&mut a, numbers), take(&mut b, numbers));
-            let (left, right) = (skip(left, |byte| byte == b'0'), skip(right, |byte| byte == b'0'));
-            left.len().cmp(&right.len()).then_with(|| left.cmp(right))
-        } else {
-            take(&mut a, letters).cmp(take(&mut b, letters))
-        };
-        if order != Ordering::Equal {
-            return order;
-        }
-    }
-}
-
-fn skip(text: &[u8], what: impl Fn(u8) -> bool) -> &[u8] {
-    let end = text.iter().position(|byte| !what(*byte)).unwrap_or(text.len());
-    &text[end..]
-}
-
-fn take<'a>(text: &mut &'a [u8], what: impl Fn(u8) -> bool) -> &'a [u8] {
-    let end = text.iter().position(|byte| !what(*byte)).unwrap_or(text.len());
-    let (taken, rest) = text.split_at(end);
-    *text = rest;
-    taken
 }
 
 #[cfg(test)]
@@ -362,44 +256,5 @@ mod tests {
             .set_len(4 << 30)
             .unwrap();
         assert_eq!(ids(dir.path()), ["a.conf"]);
-    }
-
-    #[test]
-    fn patterns_fit_as_those_of_shells() {
-        for (pattern, name, fit) in [
-            ("nixos-generation-1.conf", "nixos-generation-1.conf", true),
-            ("NixOS-*.conf", "nixos-generation-12.conf", true),
-            ("nixos-generation-?.conf", "nixos-generation-12.conf", false),
-            ("nixos-generation-[0-9]?.conf", "nixos-generation-12.conf", true),
-            ("nixos-generation-[a1].conf", "nixos-generation-1.conf", true),
-            ("nixos-[.conf", "nixos-[.conf", true),
-            ("*", "", true),
-            ("", "x", false),
-            ("*a*b?", "xaxxbx", true),
-            ("*a*b?", "xaxxb", false),
-            // It would take years if each star were tried at each place.
-            (&"*a".repeat(30), &"a".repeat(200), true),
-            (&format!("{}!", "*a".repeat(30)), &"a".repeat(200), false),
-        ] {
-            assert_eq!(matches(pattern, name), fit, "{pattern} and {name}");
-        }
-    }
-
-    #[test]
-    fn versions_go_by_their_numbers() {
-        for (less, more) in [
-            ("Generation 9 x", "Generation 10 x"),
-            ("nixos-generation-2.conf", "nixos-generation-10.conf"),
-            ("1~rc1", "1"),
-            ("1", "1.1"),
-            ("1-1", "1.1"),
-            ("1.1a", "1.1b"),
-            ("", "1"),
-        ] {
-            assert_eq!(compare_versions(less, more), Ordering::Less, "{less} {more}");
-            assert_eq!(compare_versions(more, less), Ordering::Greater, "{less} {more}");
-            assert_eq!(compare_versions(more, more), Ordering::Equal);
-        }
-        assert_eq!(compare_versions("007", "7"), Ordering::Equal);
     }
 }

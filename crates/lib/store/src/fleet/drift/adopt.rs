@@ -1,6 +1,6 @@
 //! Accepting what runs on a host as what is expected of it.
 
-use slipway_domain::drift::{self, Drift, DriftKind, ONCE};
+use slipway_domain::drift::{self, Drift, DriftKind};
 use slipway_domain::{HostId, HostName, StorePath};
 use slipway_wire::fleet::{AdoptHost, Host};
 use sqlx::PgConnection;
@@ -50,7 +50,7 @@ impl Store {
             }
             for drift in drifts.iter().filter(|drift| drift.kind == DriftKind::Boot) {
                 // What is no system, such as a memory test, is in no release.
-                let system = drift.found.strip_suffix(ONCE).unwrap_or(&drift.found);
+                let (system, _) = drift.booted();
                 if let Ok(path) = system.parse() {
                     require_released(tx, name, &known, &path).await?;
                 }
