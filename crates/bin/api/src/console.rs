@@ -1,7 +1,5 @@
 //! The API as the pages of the console use it: the same routes with the same guards, within the request of a page.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
@@ -12,11 +10,11 @@ use slipway_console::Console;
 use slipway_console::api::PageRequest;
 use slipway_store::watch_commits;
 use slipway_wire::route;
-use tokio::sync::Semaphore;
 
 use crate::client_addr::ClientAddr;
 use crate::error::ResponseCause;
 use crate::observe::{RequestId, complete};
+use crate::room::Turns;
 use crate::state::App;
 
 /// All pages, before these routes of the API.
@@ -38,10 +36,9 @@ pub(crate) fn pages(app: &App, api: Router) -> Router {
         reason = "the edge: pages show ages, and decide nothing by them"
     )]
     let clock = chrono::Utc::now;
-    let connections = usize::try_from(app.store.most_connections()).unwrap_or(usize::MAX);
-    let room = Arc::new(Semaphore::new((connections / 2).clamp(1, Semaphore::MAX_PERMITS)));
+    let turns = Turns::new(app.store.most_connections() / 2);
     let api = api
-        .layer(from_fn_with_state(room, in_turn))
+        .layer(from_fn_with_state(turns, in_turn))
         .layer(from_fn(within));
     Console::new(
         api,
@@ -64,15 +61,11 @@ const OWN_BOUND: [&str; 5] = [
 
 /// Pages read with at most half of the connections. Hundreds of them load again with each event of a rollout, and hosts and
 /// people that wait for a connection would be refused meanwhile.
-async fn in_turn(State(room): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+async fn in_turn(State(turns): State<Turns>, request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>();
     let is_bounded = path.is_some_and(|path| OWN_BOUND.contains(&path.as_str()));
-    let takes_place = request.method() == Method::GET && !is_bounded;
-    let _place = if takes_place {
-        room.acquire().await.ok()
-    } else {
-        None
-    };
+    let takes_turn = request.method() == Method::GET && !is_bounded;
+    let _turn = if takes_turn { turns.take().await } else { None };
     next.run(request).await
 }
 

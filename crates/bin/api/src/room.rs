@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use crate::error::{ApiError, Result};
@@ -31,5 +31,21 @@ impl Room {
         let place = Arc::clone(&self.places).acquire_owned();
         let in_time = timeout(self.wait, place).await;
         in_time.ok().and_then(Result::ok).ok_or_else(ApiError::crowded)
+    }
+}
+
+/// So many at once, of work that waits for its turn as long as it must.
+#[derive(Debug, Clone)]
+pub(crate) struct Turns(Arc<Semaphore>);
+
+impl Turns {
+    /// At least one.
+    pub(crate) fn new(most: u32) -> Self {
+        Self(Arc::new(Semaphore::new(most.max(1) as usize)))
+    }
+
+    /// Nobody closes it, so there always is one.
+    pub(crate) async fn take(&self) -> Option<SemaphorePermit<'_>> {
+        self.0.acquire().await.ok()
     }
 }

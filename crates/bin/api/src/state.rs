@@ -8,7 +8,6 @@ use slipway_domain::StoreDir;
 use slipway_settings::{ApiSettings, Networks, TrustedProxies};
 use slipway_store::{AuditKey, Store};
 use slipway_wake::Wake;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use crate::attachment::Documents;
@@ -22,6 +21,7 @@ use crate::oidc::Oidc;
 use crate::parking::{Parking, most_parked};
 use crate::phase::ServerPhase;
 use crate::printed::OutputFeed;
+use crate::room::Turns;
 
 /// What every handler shares.
 pub type App = Arc<Shared>;
@@ -35,7 +35,12 @@ pub struct Shared {
     pub wake: Wake,
     /// Agents that wait.
     pub parking: Parking,
-    pub(crate) agent_turns: AgentTurns,
+    /// Answering hosts' syncs takes at most two fifths of the connections. Noting what drifts takes one more, and what scripts
+    /// print up to four. All requests together take two to look up their tokens.
+    ///
+    /// Thousands of agents come at once when a process starts. People are answered meanwhile, and only agents whose turn it
+    /// is take memory for their work.
+    pub(crate) agent_turns: Turns,
     pub(crate) drift_notes: DriftNotes,
     /// News of events.
     pub feed: Feed,
@@ -73,7 +78,7 @@ impl Shared {
         let store_dir = store_dir.map_err(|error| format!("STORE_DIR cannot be used: {error}"))?;
         Ok(Arc::new(Self {
             parking: Parking::new(most_parked()),
-            agent_turns: AgentTurns::of(store.most_connections()),
+            agent_turns: Turns::new(store.most_connections() * 2 / 5),
             drift_notes: DriftNotes::default(),
             feed: Feed::default(),
             printed: OutputFeed::default(),
@@ -93,24 +98,5 @@ impl Shared {
             store,
             wake,
         }))
-    }
-}
-
-/// Answering hosts' syncs takes at most two fifths of the connections. Noting what drifts takes one more, and what scripts
-/// print up to four. All requests together take two to look up their tokens.
-///
-/// Thousands of agents come at once when a process starts. People are answered meanwhile, and only agents whose turn it is take
-/// memory for their work.
-#[derive(Debug)]
-pub(crate) struct AgentTurns(Semaphore);
-
-impl AgentTurns {
-    fn of(connections: u32) -> Self {
-        Self(Semaphore::new((connections as usize * 2 / 5).max(1)))
-    }
-
-    /// Nobody closes it, so there always is one.
-    pub(crate) async fn take(&self) -> Option<SemaphorePermit<'_>> {
-        self.0.acquire().await.ok()
     }
 }

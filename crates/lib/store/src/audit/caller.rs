@@ -85,18 +85,12 @@ impl Proofs {
         proved.is_at(head, key) && proved.rows.get(&found.token.id) == Some(&digests)
     }
 
-    async fn keep(
-        &self,
-        connection: &mut PgConnection,
-        head: Head,
-        key: &AuditKey,
-        token: Uuid,
-        rows: [Digest; 2],
-    ) -> Result<(), StoreError> {
-        let is_known = self.proved().is_at(&head, key);
-        if !is_known && !sealed::is_real(connection, key, head.number, &head.hash).await? {
-            return Ok(());
-        }
+    /// Whether the newest event is one that was itself proved.
+    fn are_at(&self, head: &Head, key: &AuditKey) -> bool {
+        self.proved().is_at(head, key)
+    }
+
+    fn keep(&self, head: Head, key: &AuditKey, token: Uuid, rows: [Digest; 2]) {
         let mut proved = self.proved();
         if !proved.is_at(&head, key) || proved.rows.len() >= MOST_PROOFS {
             *proved = Proved {
@@ -106,7 +100,6 @@ impl Proofs {
             };
         }
         proved.rows.insert(token, rows);
-        Ok(())
     }
 
     fn proved(&self) -> MutexGuard<'_, Proved> {
@@ -136,7 +129,10 @@ pub(crate) async fn prove(
     }
     AccessRecord::principal(&now.principal).check(&events)?;
     AccessRecord::token(&now.token).check(&events)?;
-    proofs.keep(connection, head, key, token, rows).await
+    if proofs.are_at(&head, key) || sealed::is_real(connection, key, head.number, &head.hash).await? {
+        proofs.keep(head, key, token, rows);
+    }
+    Ok(())
 }
 
 /// The rows and the events that they must fit, of one moment.

@@ -81,6 +81,23 @@ impl StoredDocument {
     }
 }
 
+/// Rows as they are read. Whoever does not want the text asks for `NULL` in its place.
+macro_rules! attachment_rows {
+    ($before:tt, $document:tt, $after:tt $($args:tt)*) => {
+        sqlx::query_as!(
+            Row,
+            $before
+                + r#"kind AS "kind: AttachmentKind", version AS "version: Count", format, digest, entries AS "entries: Count",
+                     severities AS "severities: LenientJson<Vec<SeverityCount>>", dismissed AS "dismissed: Count",
+                     octet_length(document) AS "bytes!: Count", by_name AS "by: PrincipalName", at, "#
+                + $document
+                + r#" AS "document?" "#
+                + $after
+            $($args)*
+        )
+    };
+}
+
 impl Store {
     /// Attaches a document to a release as the newest of its kind. The same text once more changes nothing.
     #[instrument(name = "db.release.attach", level = "debug", skip_all, fields(%id, kind = %new.kind))]
@@ -140,12 +157,10 @@ impl Store {
         version: Option<u32>,
     ) -> Result<StoredDocument, StoreError> {
         bounded(async {
-            let row = sqlx::query_as!(
-                Row,
-                r#"SELECT kind AS "kind: AttachmentKind", version AS "version: Count", format, digest, entries AS "entries: Count",
-                          severities AS "severities: LenientJson<Vec<SeverityCount>>", dismissed AS "dismissed: Count",
-                          octet_length(document) AS "bytes!: Count", by_name AS "by: PrincipalName", at, document AS "document?"
-                   FROM release_attachments
+            let row = attachment_rows!(
+                "SELECT ",
+                "document",
+                r#"FROM release_attachments
                    WHERE release_id = $1 AND kind = $2 AND ($3::integer IS NULL OR version = $3)
                    ORDER BY version DESC LIMIT 1"#,
                 id.as_uuid(),
@@ -173,14 +188,13 @@ async fn insert(
     new: NewAttachment,
     by: &str,
 ) -> Result<Attachment, StoreError> {
-    let row = sqlx::query_as!(
-        Row,
+    let row = attachment_rows!(
         r#"INSERT INTO release_attachments
                (release_id, kind, version, format, digest, entries, severities, dismissed, document, by_name)
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-           RETURNING kind AS "kind: AttachmentKind", version AS "version: Count", format, digest, entries AS "entries: Count",
-                     severities AS "severities: LenientJson<Vec<SeverityCount>>", dismissed AS "dismissed: Count",
-                     octet_length(document) AS "bytes!: Count", by_name AS "by: PrincipalName", at, NULL AS document"#,
+           RETURNING "#,
+        "NULL",
+        "",
         id.as_uuid(),
         new.kind.as_str(),
         number(version),
@@ -239,12 +253,10 @@ async fn select(
     id: ReleaseId,
     kind: Option<AttachmentKind>,
 ) -> Result<Vec<Attachment>, StoreError> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"SELECT kind AS "kind: AttachmentKind", version AS "version: Count", format, digest, entries AS "entries: Count",
-                  severities AS "severities: LenientJson<Vec<SeverityCount>>", dismissed AS "dismissed: Count",
-                  octet_length(document) AS "bytes!: Count", by_name AS "by: PrincipalName", at, NULL AS document
-           FROM release_attachments
+    let rows = attachment_rows!(
+        "SELECT ",
+        "NULL",
+        r#"FROM release_attachments
            WHERE release_id = $1 AND ($2::text IS NULL OR kind = $2)
            ORDER BY kind, version"#,
         id.as_uuid(),
