@@ -1,15 +1,12 @@
-//! What the hot functions of a rollout cost, in instructions that Valgrind counts: no other program on the machine changes them.
+//! What the hot functions of a rollout cost, in instructions. The api counts those of a sync.
 //!
-//! The numbers are of the tests' own builds. A compiler may do a little better or worse, so only a clear excess fails. That the
-//! costs grow with the fleet and not with its square holds for every compiler.
+//! That the costs grow with the fleet and not with its square holds for every compiler.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
 use chrono::TimeDelta;
-use slipway_dev::programs;
 use slipway_domain::agent::{Assignment, instruct};
 use slipway_domain::decide::decide;
 use slipway_domain::event::{Actor, EventHash, NewEvent, chain_hash};
@@ -19,10 +16,8 @@ use slipway_domain::{
     AttemptId, HostId, Instruction, PrincipalId, RolloutId, RolloutState, StepId, StepState, StorePath,
     Strategy, Timestamp, Timing,
 };
-use slipway_testkit::closure;
+use slipway_testkit::{assert_costs_as_before, closure, measured, thousands_of_instructions};
 
-/// How many percent of the number below are an excess.
-const EXCESS: u64 = 125;
 /// What each takes, in thousands of instructions.
 const BEFORE: [(&str, u64); 4] = [
     ("decide_of_100_hosts", 267),
@@ -36,50 +31,17 @@ const GROWTH: u64 = 13;
 #[test]
 fn hot_functions_cost_what_they_cost_before() {
     for (name, before) in BEFORE {
-        let now = thousands(name);
-        assert!(
-            now * 100 < before * EXCESS,
-            "{name} takes {now} thousand instructions, and took {before} thousand before. Make it cheaper, or write the new number \
-             into this test and say why in the commit"
-        );
+        assert_costs_as_before(name, before);
     }
 }
 
 #[test]
 fn the_cost_of_a_decision_grows_with_the_fleet_and_not_faster() {
-    let [few, many] = ["decide_of_100_hosts", "decide_of_1000_hosts"].map(thousands);
+    let [few, many] = ["decide_of_100_hosts", "decide_of_1000_hosts"].map(thousands_of_instructions);
     assert!(
         many < few * GROWTH,
         "100 hosts take {few} thousand instructions, and 1,000 take {many}"
     );
-}
-
-/// Runs one of the tests below under Valgrind, which counts what is within [`measured`].
-fn thousands(name: &str) -> u64 {
-    let valgrind = programs::find("valgrind").unwrap();
-    let output = Command::new(valgrind)
-        .args([
-            "--tool=callgrind",
-            "--collect-atstart=no",
-            "--callgrind-out-file=/dev/null",
-        ])
-        .arg("--toggle-collect=*measured*")
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--test-threads=1"])
-        .output()
-        .unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{told}");
-    let collected = told.lines().find_map(|line| line.split_once("Collected :"));
-    let count: u64 = collected.expect(&told).1.trim().parse().unwrap();
-    assert!(count > 1000, "Valgrind has not seen the function: {told}");
-    count / 1000
-}
-
-/// Not inlined, and named as Valgrind is told to look for it.
-#[inline(never)]
-fn measured<T>(work: impl FnOnce() -> T) -> T {
-    work()
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod events;
 mod fleet;
 mod hands;
 mod http;
+mod instructions;
 mod limits;
 mod oidc;
 mod once;
