@@ -108,27 +108,36 @@ impl FromRequestParts<App> for RequestContext {
 }
 
 /// The layer of every route: lets through whom its access permits.
-pub(crate) async fn guard(
+pub(crate) fn guard(
     State((app, rule)): State<(App, Rule)>,
     client: ClientAddr,
     request: Request,
     next: Next,
-) -> Response {
-    if rule.access == Access::Open {
-        return next.run(request).await;
-    }
+) -> impl Future<Output = Response> + Send {
     // Thousands of requests wait for news within `next`, and the check's memory is free by then.
-    match Box::pin(admit(&app, rule, &client, request)).await {
-        Ok((request, name)) => observe::traced(request, name, next).await,
-        Err(error) => error.into_response(),
+    let admitted = Box::pin(admit(app, rule, client, request));
+    async {
+        match admitted.await {
+            Ok((request, Some(name))) => observe::traced(request, name, next).await,
+            Ok((request, None)) => observe::answer(next, request).await,
+            Err(error) => error.into_response(),
+        }
     }
 }
 
-/// The request with who sends it and what it means, and the sender's name.
-async fn admit(app: &App, rule: Rule, client: &ClientAddr, request: Request) -> Result<(Request, String)> {
+/// The request with who sends it and what it means, and the sender's name if the route asks for one.
+async fn admit(
+    app: App,
+    rule: Rule,
+    client: ClientAddr,
+    request: Request,
+) -> Result<(Request, Option<String>)> {
+    if rule.access == Access::Open {
+        return Ok((request, None));
+    }
     let (mut parts, body) = request.into_parts();
-    let path = RawPathParams::from_request_parts(&mut parts, app).await.ok();
-    let caller = authenticate(app, &parts.headers, client).await?;
+    let path = RawPathParams::from_request_parts(&mut parts, &app).await.ok();
+    let caller = authenticate(&app, &parts.headers, &client).await?;
     let name = match &caller {
         Caller::Principal(principal) => principal.name.to_string(),
         Caller::Host { name, .. } => format!("host:{name}"),
@@ -136,17 +145,17 @@ async fn admit(app: &App, rule: Rule, client: &ClientAddr, request: Request) -> 
     note_principal(&name);
     rule.access.permit(&caller)?;
     // What it names may not exist. Whoever may not know that hears first that it is forbidden.
-    let meant = match Meant::of(app, rule.subject, path.as_ref()).await {
+    let meant = match Meant::of(&app, rule.subject, path.as_ref()).await {
         Err(error) if error.status().is_server_error() => return Err(error),
         meant => meant,
     };
     if let Caller::Principal(principal) = &caller {
-        rule.permit(app, principal, path.as_ref(), &meant).await?;
+        rule.permit(&app, principal, path.as_ref(), &meant).await?;
     }
     let mut request = Request::from_parts(parts, body);
     request.extensions_mut().insert(caller);
     request.extensions_mut().insert(meant?);
-    Ok((request, name))
+    Ok((request, Some(name)))
 }
 
 /// Looks the token up, every time: revoking one works at once. What the database says of it counts only if the audit log

@@ -14,10 +14,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use hyper::Request;
+use http::request::Parts;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::service::service_fn;
+use hyper::{Request, Uri};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
@@ -32,7 +33,7 @@ use crate::observe::MAX_HEADER_BYTES;
 /// How long a new connection may take to begin its first request when the server stops.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
 /// What hyper may read ahead, in bytes: it answers 431 by itself to a longer header, though not to every one.
-/// [`limit_header`](crate::observe::limit_header) refuses the others.
+/// [`limit`](crate::observe::limit) refuses the others.
 const MAX_READ_BYTES: usize = MAX_HEADER_BYTES;
 /// The most fields in a request's header.
 const MAX_HEADER_FIELDS: usize = 100;
@@ -50,15 +51,21 @@ pub(crate) async fn serve<S>(
     let activity = Arc::new(Activity::new(keepalive));
     let service = {
         let (activity, draining) = (Arc::clone(&activity), draining.clone());
-        service_fn(move |mut request: Request<Incoming>| {
-            let (router, draining, busy) = (router.clone(), draining.clone(), activity.begin());
-            request.extensions_mut().insert(peer);
+        service_fn(move |request: Request<Incoming>| {
+            let (draining, busy) = (draining.clone(), activity.begin());
             let expects = request.headers().contains_key(header::EXPECT);
+            let (mut head, body) = request.into_parts();
+            head.extensions.insert(peer);
+            detach(&mut head);
+            let body = Lingering::new(body);
+            // Here, and not below: a block that is given the whole request holds a place for it until it has answered.
+            let request = Request::from_parts(head, Body::new(body.clone()));
+            let answer = Box::pin(router.clone().oneshot(request));
             async move {
-                let (head, body) = request.into_parts();
-                let body = Lingering::new(body);
-                let request = Request::from_parts(head, Body::new(body.clone()));
-                let Ok(mut response) = router.oneshot(request).await;
+                if !expects {
+                    body.detach().await;
+                }
+                let Ok(mut response) = answer.await;
                 body.discard(expects).await;
                 // A proxy that keeps connections must not send another request on this one.
                 if draining.is_cancelled() {
@@ -117,6 +124,19 @@ pub(crate) async fn serve<S>(
             error = slipway_telemetry::error_chain(&error),
             "a connection broke"
         );
+    }
+}
+
+/// Copies what hyper read of a header. It lies in hyper's buffer of 8 KiB, which each waiting request would hold beside the one
+/// that hyper reads on with.
+fn detach(head: &mut Parts) {
+    for value in head.headers.values_mut() {
+        if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
+            *value = copy;
+        }
+    }
+    if let Ok(copy) = Uri::try_from(head.uri.to_string()) {
+        head.uri = copy;
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! [RFC 9112, section 9.6]: https://www.rfc-editor.org/rfc/rfc9112#section-9.6
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -24,16 +25,16 @@ const MAX_DISCARD_BYTES: usize = 32 * MAX_BODY_BYTES;
 const MAX_DISCARD_TIME: Duration = Duration::from_secs(10);
 
 /// A request's body that can still be read when its handler is done with it.
-#[derive(Debug)]
-pub(crate) struct Lingering<B>(Arc<Mutex<Read<B>>>);
+pub(crate) struct Lingering<B: Body>(Arc<Mutex<Read<B>>>);
 
-#[derive(Debug)]
-struct Read<B> {
+struct Read<B: Body> {
+    /// What came with the header, until it is read.
+    first: Option<Result<Frame<Bytes>, B::Error>>,
     body: B,
     begun: bool,
 }
 
-impl<B> Clone for Lingering<B> {
+impl<B: Body> Clone for Lingering<B> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
@@ -44,7 +45,24 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     pub(crate) fn new(body: B) -> Self {
-        Self(Arc::new(Mutex::new(Read { body, begun: false })))
+        Self(Arc::new(Mutex::new(Read {
+            first: None,
+            body,
+            begun: false,
+        })))
+    }
+
+    /// Copies what came with the header, for the reason that the header is copied. To be called before the body is read.
+    pub(crate) async fn detach(&self) {
+        let copy = |frame: Frame<Bytes>| frame.map_data(|data| Bytes::copy_from_slice(&data));
+        poll_fn(|cx| {
+            let mut read = self.lock();
+            if let Poll::Ready(Some(frame)) = Pin::new(&mut read.body).poll_frame(cx) {
+                read.first = Some(frame.map(copy));
+            }
+            Poll::Ready(())
+        })
+        .await;
     }
 
     /// Reads on to the end, within bounds. A client that waits for a go-ahead (`Expect: 100-continue`) and got none sends
@@ -82,15 +100,30 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let mut read = self.lock();
         read.begun = true;
+        if let Some(first) = read.first.take() {
+            return Poll::Ready(Some(first));
+        }
         Pin::new(&mut read.body).poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.lock().body.is_end_stream()
+        let read = self.lock();
+        read.first.is_none() && read.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.lock().body.size_hint()
+        let read = self.lock();
+        let first = read
+            .first
+            .as_ref()
+            .and_then(|first| first.as_ref().ok()?.data_ref());
+        let (first, rest) = (first.map_or(0, Bytes::len) as u64, read.body.size_hint());
+        let mut hint = SizeHint::new();
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper + first);
+        }
+        hint.set_lower(rest.lower() + first);
+        hint
     }
 }
 
@@ -140,6 +173,18 @@ mod tests {
         .discard(false)
         .await;
         assert!(before.elapsed() >= MAX_DISCARD_TIME);
+    }
+
+    #[tokio::test]
+    async fn what_was_copied_is_read_once_and_counted() {
+        let mut body = Lingering::new(Full::new(Bytes::from_static(b"a body")));
+        body.detach().await;
+        assert!(!body.is_end_stream());
+        assert_eq!(body.size_hint().exact(), Some(6));
+        let frame = body.frame().await.unwrap().unwrap();
+        assert_eq!(frame.into_data().unwrap(), "a body");
+        assert!(body.is_end_stream() && body.frame().await.is_none());
+        assert_eq!(body.size_hint().exact(), Some(0));
     }
 
     #[tokio::test]

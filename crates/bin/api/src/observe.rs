@@ -18,6 +18,8 @@ use slipway_domain::TraceParent;
 use slipway_store::watch_commits;
 use slipway_telemetry::{HttpRequest, LINES_ONLY, propagation};
 use slipway_wire::route;
+use tokio::time::timeout;
+use tower::Service;
 use tracing::{Instrument, Span, field};
 
 use crate::client_addr::ClientAddr;
@@ -61,7 +63,11 @@ fn is_sane(id: &str) -> bool {
 }
 
 /// The outermost layer.
-pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub(crate) fn observe(
+    State(app): State<App>,
+    mut request: Request,
+    next: Next,
+) -> impl Future<Output = Response> + Send {
     let id = RequestId::of(request.headers());
     let route = route_of(&request).to_owned();
     let method = request.method().clone();
@@ -81,8 +87,9 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     request.extensions_mut().insert(client);
     let counted = HttpRequest::begin(&method, route.clone());
     let draining = app.phase.draining();
+    let answered = watch_commits(answer(next, request));
     async move {
-        let (mut response, committed) = watch_commits(next.run(request)).await;
+        let (mut response, committed) = answered.await;
         let cause = response.extensions_mut().remove::<ResponseCause>();
         if let Some(ResponseCause(error)) = &cause {
             complete(&mut response, error, Some(&id), committed);
@@ -107,18 +114,21 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         response
     }
     .instrument(span)
-    .await
 }
 
 /// Answers a request whose caller is known, as a part of the caller's trace.
 ///
 /// Before that, a stranger could write spans into the trace of a rollout, or push those of rollouts out of the queue.
-pub(crate) async fn traced(mut request: Request, principal: String, next: Next) -> Response {
+pub(crate) fn traced(
+    mut request: Request,
+    principal: String,
+    next: Next,
+) -> impl Future<Output = Response> + Send {
     let route = route_of(&request);
     if is_routine(route) {
         // Thousands of agents, each twice a minute.
         request.extensions_mut().insert(CallerSpan(None));
-        return next.run(request).await;
+        return answer(next, request).instrument(Span::none());
     }
     let method = known(request.method());
     let span = tracing::info_span!(
@@ -136,7 +146,17 @@ pub(crate) async fn traced(mut request: Request, principal: String, next: Next) 
         let _ = own.set(span.clone());
     }
     request.extensions_mut().insert(CallerSpan(caller));
-    next.run(request).instrument(span).await
+    answer(next, request).instrument(span)
+}
+
+/// What answers a request. `Next::run` would hold the whole request for as long as its answer takes, and so would every
+/// function that waits for it; thousands wait at once.
+pub(crate) fn answer(mut next: Next, request: Request) -> impl Future<Output = Response> + Send {
+    let answer = next.call(request);
+    async {
+        let Ok(response) = answer.await;
+        response
+    }
 }
 
 /// The route that a request was matched to, with the names of its parameters.
@@ -206,12 +226,25 @@ fn known(method: &Method) -> &str {
     }
 }
 
-/// Refuses a request whose header is longer than is said. Those that hyper lets pass came in one piece.
-pub(crate) async fn limit_header(request: Request, next: Next) -> Response {
-    if header_bytes(&request) > MAX_HEADER_BYTES {
-        return ApiError::HeaderTooLarge.into_response();
+/// Refuses a request whose header is longer than is said; those that hyper lets pass came in one piece. Ends a request at the
+/// server's time limit; long polls end earlier by themselves.
+pub(crate) fn limit(
+    State(app): State<App>,
+    request: Request,
+    next: Next,
+) -> impl Future<Output = Response> + Send {
+    let fits = header_bytes(&request) <= MAX_HEADER_BYTES;
+    let limit = app.request_timeout;
+    let answer = answer(next, request);
+    async move {
+        if !fits {
+            return ApiError::HeaderTooLarge.into_response();
+        }
+        match timeout(limit, answer).await {
+            Ok(response) => response,
+            Err(_) => ApiError::Timeout(limit).into_response(),
+        }
     }
-    next.run(request).await
 }
 
 /// The length of a request's header as it was sent, but for spaces that do not count.
@@ -225,15 +258,6 @@ fn header_bytes(request: &Request) -> usize {
     fields.fold(line, |sum, (name, value)| {
         sum + name.as_str().len() + ": \r\n".len() + value.len()
     })
-}
-
-/// Ends a request at the server's time limit. Long polls end earlier by themselves.
-pub(crate) async fn limit_time(State(app): State<App>, request: Request, next: Next) -> Response {
-    let limit = app.request_timeout;
-    match tokio::time::timeout(limit, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => ApiError::Timeout(limit).into_response(),
-    }
 }
 
 /// The answer of a handler that panicked. The panic hook has logged what and where, under the same request id.

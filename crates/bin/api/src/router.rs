@@ -1,7 +1,7 @@
 //! The router, built from every route.
 
 use axum::extract::Request;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use tower::ServiceExt;
@@ -20,13 +20,10 @@ use crate::routes::monitoring::Document;
 
 /// The whole API.
 pub fn router(app: &App) -> Router {
-    let document = Document(|| &openapi::JSON);
     let pages = console::pages(app, routes(app).fallback(no_route).with_state(app.clone()));
     let routes = routes(app).merge(pages.clone().with_state(()));
     let routes = routes.fallback(async move |request: Request| elsewhere(pages, request).await);
-    surround(routes, app)
-        .layer(Extension(document))
-        .with_state(app.clone())
+    surround(routes, app).with_state(app.clone())
 }
 
 /// Every route of the API, each with its guard.
@@ -43,10 +40,13 @@ fn routes(app: &App) -> Router<App> {
 fn surround(router: Router<App>, app: &App) -> Router<App> {
     router
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
-        .layer(from_fn_with_state(app.clone(), observe::limit_time))
-        .layer(from_fn(observe::limit_header))
-        .layer(CatchPanicLayer::custom(observe::panicked))
-        .layer(from_fn_with_state(app.clone(), observe::observe))
+        // One layer of four, the outermost first: the router boxes each layer of its own, for each request that waits.
+        .layer((
+            Extension(Document(|| &openapi::JSON)),
+            from_fn_with_state(app.clone(), observe::observe),
+            CatchPanicLayer::custom(observe::panicked),
+            from_fn_with_state(app.clone(), observe::limit),
+        ))
 }
 
 /// The answer for a path that is neither a route nor a page: the API's, or that of the pages.
