@@ -9,8 +9,8 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use sha2::{Digest, Sha256};
-use slipway_domain::Role;
 use slipway_domain::event::Actor;
+use slipway_domain::{HostId, HostName, Role};
 use slipway_store::{AuthenticatedPrincipal, Caller, EventAuthor, StoreError, TokenHash};
 use slipway_wire::access::{TOKEN_PREFIX, TokenSecret};
 use subtle::ConstantTimeEq;
@@ -103,6 +103,27 @@ impl FromRequestParts<App> for RequestContext {
             None => Err(ApiError::Internal(
                 "the handler wants to know who asks, on a route without a token".into(),
             )),
+        }
+    }
+}
+
+/// The host whose agent sends a request. Less than the whole caller, which each waiting request would hold.
+#[derive(Debug)]
+pub(crate) struct CallingHost {
+    pub(crate) id: HostId,
+    pub(crate) name: HostName,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for CallingHost {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        match parts.extensions.get() {
+            Some(Caller::Host { id, name }) => Ok(Self {
+                id: *id,
+                name: name.clone(),
+            }),
+            _ => Err(ApiError::Forbidden("only a host's token can ask this".to_owned())),
         }
     }
 }

@@ -1,18 +1,18 @@
 //! The routes of agents.
 
+use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use slipway_domain::drift::{MAX_OVERRIDE_CHARS, MAX_REPORTED};
 use slipway_domain::facts::MAX_FACT_TEXT;
 use slipway_domain::{HostId, HostName, Instruction, Observation, ReleaseId};
-use slipway_store::Caller;
 use slipway_text::scrub;
 use slipway_wire::release::ReleaseManifest;
 use slipway_wire::route;
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
+use crate::auth::CallingHost;
 use crate::drift;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
@@ -48,17 +48,14 @@ const MAX_PARTS: usize = 20;
 )]
 async fn sync(
     State(app): State<App>,
-    Extension(caller): Extension<Caller>,
+    host: CallingHost,
     wait: Wait,
     // In the heap: each async function that it passes through keeps places for it, and thousands of requests wait.
     JsonBody(observation): JsonBody<Box<Observation>>,
 ) -> Result<Response> {
-    let Caller::Host { id, name } = caller else {
-        return Err(ApiError::Forbidden("only a host's token can sync".to_owned()));
-    };
-    require_own(&name, &observation)?;
+    require_own(&host.name, &observation)?;
     let wait = wait.within(app.request_timeout);
-    let instruction = exchange(&app, id, trimmed(observation), wait).await?;
+    let instruction = exchange(&app, host.id, trimmed(observation), wait).await?;
     Ok((
         wait.applied().map(axum::response::AppendHeaders),
         Json(instruction),
@@ -191,12 +188,9 @@ async fn report(
 )]
 async fn manifest(
     State(app): State<App>,
-    Extension(caller): Extension<Caller>,
+    host: CallingHost,
     PathParam(release): PathParam<ReleaseId>,
 ) -> Result<Json<ReleaseManifest>> {
-    let Caller::Host { id, .. } = caller else {
-        return Err(ApiError::Forbidden("only a host's token can ask this".to_owned()));
-    };
     let _turn = app.agent_turns.take().await;
-    Ok(Json(app.store.get_manifest_for_host(release, id).await?))
+    Ok(Json(app.store.get_manifest_for_host(release, host.id).await?))
 }

@@ -1,10 +1,10 @@
 //! What switch scripts and hooks print: taken from agents, and shown.
 
+use axum::Json;
 use axum::extract::State;
 use axum::response::{AppendHeaders, IntoResponse, Response};
-use axum::{Extension, Json};
 use slipway_domain::RolloutId;
-use slipway_store::{Caller, OutputSearch};
+use slipway_store::OutputSearch;
 use slipway_text::printed;
 use slipway_wire::output::{
     MAX_JOB_CHARS, MAX_PIECE_BYTES, MAX_PIECE_TEXT, MAX_POSITION, Output, OutputKnown, OutputPiece,
@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::Answer;
-use crate::auth::RequestContext;
+use crate::auth::{CallingHost, RequestContext};
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, QueryParams, Wait, page_limit};
@@ -44,14 +44,9 @@ endpoints! {
 )]
 async fn take(
     State(app): State<App>,
-    Extension(caller): Extension<Caller>,
+    host: CallingHost,
     JsonBody(mut piece): JsonBody<OutputPiece>,
 ) -> Answer<OutputKnown> {
-    let Caller::Host { id, .. } = caller else {
-        return Err(ApiError::Forbidden(
-            "only a host's token can send output".to_owned(),
-        ));
-    };
     check(&piece)?;
     // Whatever the host says of it: nothing else than plain text is kept.
     piece.text = printed(piece.text.as_bytes());
@@ -61,7 +56,7 @@ async fn take(
         return Err(ApiError::field("text", detail));
     }
     let room = app.printed.room.place().await?;
-    let kept = app.store.keep_output(id, &piece).await?;
+    let kept = app.store.keep_output(host.id, &piece).await?;
     drop(room);
     if let Some(number) = kept.number {
         app.printed.tell(kept.rollout, number);
