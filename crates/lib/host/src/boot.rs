@@ -287,7 +287,11 @@ fn file(path: &Path, source: io::Error) -> BootError {
 }
 
 fn read(path: &Path) -> Result<String, BootError> {
-    let bytes = read_bytes(path).map_err(|source| file(path, source))?;
+    read_at_most(path, MAX_BYTES)
+}
+
+fn read_at_most(path: &Path, most: u64) -> Result<String, BootError> {
+    let bytes = read_bytes(path, most).map_err(|source| file(path, source))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -301,7 +305,7 @@ fn read_if_there(path: &Path) -> Result<String, BootError> {
 }
 
 /// A whole file of a boot loader. Other systems of the machine write there too, so it must be a file, and not too long.
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+fn read_bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     // A pipe would otherwise be waited for.
     let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let opened = std::fs::OpenOptions::new()
@@ -312,9 +316,9 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
     }
     let mut bytes = Vec::new();
-    opened.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        let why = format!("it is longer than {MAX_BYTES} bytes");
+    opened.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        let why = format!("it is longer than {most} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
     }
     Ok(bytes)

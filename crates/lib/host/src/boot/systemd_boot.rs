@@ -6,8 +6,7 @@ mod version;
 
 use std::path::PathBuf;
 
-use super::next::closure_of;
-use super::{BootConfig, BootError, OnceJob, PROFILE, file, read, read_bytes, run};
+use super::{BootConfig, BootError, MAX_BYTES, OnceJob, PROFILE, file, read, read_bytes, run};
 use crate::config::HostConfig;
 
 pub(super) use entries::picks;
@@ -41,7 +40,7 @@ pub(super) async fn boot_once(config: &HostConfig, job: &OnceJob) -> Result<(), 
     let boot = &config.boot;
     let entry = entries(&boot.dir)?
         .into_iter()
-        .find(|entry| entry.is_ours() && closure_of(&entry.options).as_ref() == Some(&job.closure))
+        .find(|entry| entry.is_ours() && entry.closure.as_ref() == Some(&job.closure))
         .ok_or_else(|| BootError::NoEntry {
             closure: job.closure.clone(),
             default: job.default.clone(),
@@ -90,7 +89,7 @@ fn told(boot: &BootConfig) -> Result<Option<String>, BootError> {
 /// The text of a variable; `None` where it is empty or not set.
 fn variable_text(boot: &BootConfig, name: &str) -> Result<Option<String>, BootError> {
     let path = variable(boot, name);
-    let bytes = match read_bytes(&path) {
+    let bytes = match read_bytes(&path, MAX_BYTES) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(file(&path, error)),

@@ -7,22 +7,26 @@
 use std::cmp::Ordering;
 use std::path::Path;
 
+use slipway_domain::StorePath;
+
 use super::pattern::matches;
 use super::{PROFILE, variable_text, version};
 use crate::boot::next::{Pick, Picks, closure_of};
-use crate::boot::{BootConfig, BootError, file, read, read_if_there};
+use crate::boot::{BootConfig, BootError, file, read_at_most, read_if_there};
 
 /// What an entry starts: one of these must be there.
 const PROGRAMS: [&str; 3] = ["linux", "efi", "uki"];
 /// The most entries that are looked at.
 const MAX_ENTRIES: usize = 1000;
+/// The longest file of an entry. A kernel takes parameters of at most 4 KiB, and all files are read with each report.
+const MAX_ENTRY_BYTES: u64 = 16 * 1024;
 
 /// A boot entry.
 pub(super) struct Entry {
     /// The name of its file, without the counter of boot counting.
     pub(super) id: String,
-    /// The kernel parameters.
-    pub(super) options: String,
+    /// The system that the kernel parameters start.
+    pub(super) closure: Option<StorePath>,
     sort_key: Option<String>,
     machine_id: String,
     version: String,
@@ -38,7 +42,7 @@ impl Entry {
     fn pick(&self) -> Pick {
         Pick {
             entry: self.id.clone(),
-            closure: closure_of(&self.options),
+            closure: self.closure.clone(),
         }
     }
 
@@ -69,7 +73,9 @@ pub(super) fn entries(dir: &Path) -> Result<Vec<Entry>, BootError> {
             continue;
         };
         // It may have gone meanwhile.
-        let Ok(text) = read(&path) else { continue };
+        let Ok(text) = read_at_most(&path, MAX_ENTRY_BYTES) else {
+            continue;
+        };
         let last = |key: &str| values(&text, key).last().map(str::to_owned);
         let program = PROGRAMS.iter().find_map(|key| last(key));
         let starts = |program: String| dir.join(program.trim_start_matches('/')).is_file();
@@ -79,7 +85,7 @@ pub(super) fn entries(dir: &Path) -> Result<Vec<Entry>, BootError> {
         let (stem, is_bad) = without_tries(stem);
         entries.push(Entry {
             id: format!("{stem}.conf"),
-            options: values(&text, "options").collect::<Vec<_>>().join(" "),
+            closure: closure_of(&values(&text, "options").collect::<Vec<_>>().join(" ")),
             sort_key: last("sort-key"),
             machine_id: last("machine-id").unwrap_or_default(),
             version: last("version").unwrap_or_default(),
@@ -123,10 +129,7 @@ pub(in crate::boot) fn picks(boot: &BootConfig) -> Result<Picks, BootError> {
     Ok(Picks {
         default,
         once: find(variable_text(boot, "LoaderEntryOneShot")?, true),
-        known: all
-            .iter()
-            .filter_map(|entry| closure_of(&entry.options))
-            .collect(),
+        known: all.iter().filter_map(|entry| entry.closure.clone()).collect(),
     })
 }
 
@@ -167,6 +170,8 @@ fn without_tries(stem: &str) -> (&str, bool) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     #[test]
@@ -221,7 +226,7 @@ mod tests {
         let text = format!("linux /k.efi\noptions {}\noptions {}\n", init("old"), init("new"));
         let dir = partition("a.conf", &text);
         let entry = entries(dir.path()).unwrap().pop().unwrap();
-        let closure = closure_of(&entry.options).unwrap();
+        let closure = entry.closure.unwrap();
         assert!(closure.base_name().ends_with("-new"), "{closure}");
     }
 
@@ -255,6 +260,8 @@ mod tests {
             .unwrap()
             .set_len(4 << 30)
             .unwrap();
+        let long = format!("linux /k.efi\n{}", "#".repeat(16 * 1024));
+        std::fs::write(folder.join("g.conf"), long).unwrap();
         assert_eq!(ids(dir.path()), ["a.conf"]);
     }
 }

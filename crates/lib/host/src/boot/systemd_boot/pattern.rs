@@ -1,7 +1,15 @@
 //! Patterns of names, as `loader.conf` and the firmware's variables have them.
 
+/// The longest pattern in bytes, several times as long as a name. It is held against each name.
+const MAX_BYTES: usize = 1024;
+
 /// Whether a name fits a pattern with `*`, `?` and `[…]`. The file system of entries knows no capital letters.
+///
+/// A longer pattern than any that makes sense fits nothing.
 pub(super) fn matches(pattern: &str, name: &str) -> bool {
+    if pattern.len() > MAX_BYTES {
+        return false;
+    }
     let lower = |text: &str| text.to_lowercase().chars().collect::<Vec<char>>();
     fits(&lower(pattern), &lower(name))
 }
@@ -53,7 +61,24 @@ fn is_in(set: &[char], c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
+
+    /// Another system of the machine writes them too, and they are looked at with each report.
+    #[test]
+    fn a_pattern_of_any_length_takes_no_time_and_no_stack() {
+        let name = "b".repeat(255);
+        let before = Instant::now();
+        for pattern in ["*[".repeat(500_000), format!("[{}]", "a".repeat(1_000_000))] {
+            // So many entries may be there.
+            for _ in 0..1000 {
+                assert!(!matches(&pattern, &name));
+            }
+        }
+        let took = before.elapsed();
+        assert!(took < Duration::from_secs(10), "{took:?}");
+    }
 
     #[test]
     fn patterns_fit_as_those_of_shells() {

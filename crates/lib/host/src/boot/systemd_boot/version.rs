@@ -3,10 +3,13 @@
 use std::cmp::Ordering;
 
 /// Versions, as the UAPI group's specification compares them: numbers by value, a pre-release (`~`) before its release.
+///
+/// Other characters are passed over, also after a separator. systemd does not do that, so that its order has circles, which no
+/// list can be sorted by.
 pub(super) fn compare(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"~-^.".contains(&byte);
-    loop {
+    'parts: loop {
         a = skip(a, |byte| !is_part(byte));
         b = skip(b, |byte| !is_part(byte));
         // Each separator sorts before everything that comes after it in this list, and before more text.
@@ -19,6 +22,7 @@ pub(super) fn compare(a: &str, b: &str) -> Ordering {
                 (true, true) if separator == b'\0' => return Ordering::Equal,
                 (true, true) => {
                     (a, b) = (&a[1..], &b[1..]);
+                    continue 'parts;
                 }
                 (true, false) => return Ordering::Less,
                 (false, true) => return Ordering::Greater,
@@ -56,6 +60,28 @@ fn take<'a>(text: &mut &'a [u8], what: impl Fn(u8) -> bool) -> &'a [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Sorting by anything else may panic, and then nobody hears of the host any more.
+    #[test]
+    fn versions_of_any_characters_have_one_order() {
+        let mut names = vec![String::new()];
+        for from in [0, 1, 6] {
+            let longer = names[from..]
+                .iter()
+                .flat_map(|name| "0b_-.".chars().map(move |c| format!("{name}{c}")));
+            let longer: Vec<String> = longer.collect();
+            names.extend(longer);
+        }
+        let mut names: Vec<String> = names.iter().map(|name| format!("-{name}.conf")).collect();
+        names.sort_by(|one, other| compare(other, one));
+        for (at, one) in names.iter().enumerate() {
+            let later = &names[at..];
+            assert!(
+                later.iter().all(|other| compare(one, other) != Ordering::Less),
+                "{one}"
+            );
+        }
+    }
 
     #[test]
     fn versions_go_by_their_numbers() {
