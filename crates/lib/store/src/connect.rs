@@ -6,7 +6,10 @@ use secrecy::ExposeSecret;
 use slipway_settings::{DatabaseHost, DatabaseSettings, SslMode};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Executor, Row};
+use tokio::time::timeout;
 use tracing::{error, info};
+
+use crate::pool::is_doubtful;
 
 /// An idle connection is closed after this long, so that load peaks do not hold connections for ever.
 const IDLE: Duration = Duration::from_mins(5);
@@ -59,16 +62,31 @@ const CLEAN: &str = "SELECT transaction_timestamp() = statement_timestamp()";
 /// A connection that was idle for less was asked by sqlx, when it came back, whether it is alive. Under load a check before
 /// each statement took a third of Postgres' time.
 const FRESH: Duration = Duration::from_millis(100);
+/// How long a connection whose call was cut off has to answer.
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// A pool that opens connections when they are needed, up to pool size and overflow.
 ///
-/// Before it passes on one that was idle, one query checks that the connection is alive and clean.
+/// Before it passes on one that was idle, one query checks that the connection is alive and clean. It checks one whose call was
+/// cut off when that is given back. sqlx would ask it without a bound, and it would keep its place for as long.
 pub(crate) fn pool(settings: &DatabaseSettings, application: &str) -> PgPool {
     PgPoolOptions::new()
         .min_connections(0)
         .test_before_acquire(false)
         .before_acquire(|connection, was| {
             Box::pin(async move { Ok(was.idle_for < FRESH || is_fit(connection).await) })
+        })
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                if !is_doubtful() {
+                    return Ok(true);
+                }
+                match timeout(ANSWER_WITHIN, is_fit(connection)).await {
+                    Ok(fit) => Ok(fit),
+                    // An error closes it without a word to the server, which may be gone.
+                    Err(_) => Err(sqlx::Error::PoolTimedOut),
+                }
+            })
         })
         .max_connections(settings.max_connections())
         .acquire_timeout(settings.acquire_timeout)
@@ -117,6 +135,14 @@ mod tests {
         }
     }
 
+    /// Until the only connection is asked before it is passed on: it has been back for so long.
+    async fn rest(pool: &PgPool) {
+        while pool.num_idle() == 0 {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(FRESH).await;
+    }
+
     #[sqlx::test]
     async fn a_connection_in_an_open_transaction_is_handed_to_nobody(
         _: PgPoolOptions,
@@ -131,8 +157,7 @@ mod tests {
             .enumerate()
         {
             pool.execute(leave).await.unwrap();
-            // It is asked once it was idle for so long.
-            tokio::time::sleep(FRESH).await;
+            rest(&pool).await;
             let written = pool.execute("INSERT INTO kept VALUES (1)").await.unwrap();
             let kept = other.fetch_all("SELECT FROM kept").await.unwrap().len();
             assert_eq!((written.rows_affected(), kept), (1, n + 1), "{leave}");
@@ -140,7 +165,7 @@ mod tests {
         // One in which a statement failed, too.
         let broken = pool.execute("BEGIN; SELECT 1 / 0").await;
         assert!(broken.is_err());
-        tokio::time::sleep(FRESH).await;
+        rest(&pool).await;
         pool.execute("INSERT INTO kept VALUES (1)").await.unwrap();
         assert_eq!(other.fetch_all("SELECT FROM kept").await.unwrap().len(), 4);
         assert_eq!(pool.size(), 1);

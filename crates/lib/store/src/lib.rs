@@ -45,6 +45,7 @@ mod stored;
 mod transaction;
 pub mod worker;
 
+use std::pin::pin;
 use std::time::Duration;
 
 use slipway_domain::Timestamp;
@@ -156,9 +157,14 @@ impl Store {
 /// Runs one call with a bound on its time. A transaction that is cut off here is rolled back, unless its commit is under
 /// way: then nobody knows.
 async fn bounded<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let _call = pool::Call::begin();
-    match tokio::time::timeout(CALL_LIMIT, call).await {
-        Ok(result) => result,
+    let mut call = pin!(tokio::time::timeout(CALL_LIMIT, call));
+    // It is dropped before the call, which gives its connection back.
+    let under_way = pool::Call::begin();
+    match call.as_mut().await {
+        Ok(result) => {
+            under_way.end();
+            result
+        }
         Err(_) => Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut)),
     }
 }

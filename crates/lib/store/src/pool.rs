@@ -1,8 +1,12 @@
 //! What the pool says of itself in metrics. The names have no prefix: any service may export the same.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
+
+use tokio::time::Instant;
 
 use crate::Store;
 
@@ -17,19 +21,44 @@ static CALLS: AtomicUsize = AtomicUsize::new(0);
 /// The most connections of this process's pool.
 static MOST: AtomicUsize = AtomicUsize::new(0);
 
-/// One call under way, until it is dropped.
-pub(crate) struct Call(());
+/// When a call was last cut off before its answer was there.
+static CUT_OFF: Mutex<Option<Instant>> = Mutex::new(None);
+/// A connection whose call was cut off is given back at once.
+const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(1);
+
+/// Notes that a call is cut off. Its connection may wait for an answer that never comes, or be inside a transaction.
+pub(crate) fn note_cut_off() {
+    *CUT_OFF.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+}
+
+/// Whether a connection that is given back now may be that of a call that was cut off.
+pub(crate) fn is_doubtful() -> bool {
+    let cut_off = *CUT_OFF.lock().unwrap_or_else(PoisonError::into_inner);
+    cut_off.is_some_and(|at| at.elapsed() < GIVEN_BACK_WITHIN)
+}
+
+/// One call under way, until it is dropped. One that did not end by itself was cut off.
+pub(crate) struct Call {
+    has_ended: bool,
+}
 
 impl Call {
     pub(crate) fn begin() -> Self {
         CALLS.fetch_add(1, Ordering::Relaxed);
-        Self(())
+        Self { has_ended: false }
+    }
+
+    pub(crate) fn end(mut self) {
+        self.has_ended = true;
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
         CALLS.fetch_sub(1, Ordering::Relaxed);
+        if !self.has_ended {
+            note_cut_off();
+        }
     }
 }
 

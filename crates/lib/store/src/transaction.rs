@@ -14,6 +14,8 @@ use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
 use crate::commits::note_commit;
+use crate::connect::ANSWER_WITHIN;
+use crate::pool::note_cut_off;
 use crate::{Store, StoreError, bounded};
 
 /// Begins a transaction whose queries all see the database as it is at one moment.
@@ -70,7 +72,7 @@ impl Store {
 }
 
 /// A `BEGIN` under way. Dropped before the answer is there, it goes on in a task of its own, where nobody takes the
-/// transaction and it is rolled back.
+/// transaction and it is rolled back. If the answer does not come soon, the connection is not used again.
 struct Beginning(Option<Pin<Box<dyn Future<Output = Begun> + Send>>>);
 
 impl Beginning {
@@ -99,8 +101,14 @@ impl Future for Beginning {
 
 impl Drop for Beginning {
     fn drop(&mut self) {
-        if let Some(under_way) = self.0.take() {
-            tokio::spawn(under_way.instrument(Span::current()));
-        }
+        let Some(mut under_way) = self.0.take() else {
+            return;
+        };
+        let wait = async move {
+            if timeout(ANSWER_WITHIN, &mut under_way).await.is_err() {
+                note_cut_off();
+            }
+        };
+        tokio::spawn(wait.instrument(Span::current()));
     }
 }

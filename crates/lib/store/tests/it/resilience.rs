@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use slipway_domain::{PrincipalName, Role};
 use slipway_settings::DatabaseSettings;
 use slipway_store::{Store, StoreError, watch_commits};
 use slipway_testkit::{audit_key, begin, wait_until};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio::time::timeout;
 
 use crate::gate::Gate;
 use crate::support::{ada, settings, store};
@@ -121,6 +123,48 @@ async fn a_server_that_went_away_is_unavailable_and_comes_back(_: PgPoolOptions,
         early.ping().await.ok()
     })
     .await;
+}
+
+/// TCP tells of a machine without power only after a quarter of an hour. Its connections must not take the places of others for
+/// so long. Most were used a moment ago, and some begin a transaction.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_server_that_fell_silent_and_was_replaced_is_used_again_soon(
+    _: PgPoolOptions,
+    connect: PgConnectOptions,
+) {
+    const CALL: Duration = Duration::from_secs(1);
+
+    let mut gate = Gate::open(format!("{}:{}", connect.get_host(), connect.get_port())).await;
+    let mut settings = settings(&connect, Some(gate.port));
+    (settings.pool_size, settings.max_overflow) = (4, 0);
+    settings.acquire_timeout = Duration::from_secs(2);
+    let store = Store::connect(&settings, "replaced");
+    let key = audit_key();
+    let ada = ada(&key);
+    let pings = async || _ = timeout(CALL, store.ping()).await;
+    let begins = async |name: &str| {
+        let name = name.parse().unwrap();
+        let made = timeout(CALL, store.create_principal(&name, Role::Viewer, &ada)).await;
+        assert!(!matches!(made, Ok(Ok(_))), "nothing can be written");
+    };
+    join_all((0..4).map(|_| store.ping())).await;
+    gate.replace_machine();
+    tokio::join!(pings(), pings(), begins("one"), begins("two"));
+    wait_until("the other machine", Duration::from_secs(30), async || {
+        join_all((0..4).map(|_| store.ping()))
+            .await
+            .into_iter()
+            .all(|ping| ping.is_ok())
+            .then_some(())
+    })
+    .await;
+    store
+        .create_principal(&"one".parse().unwrap(), Role::Viewer, &ada)
+        .await
+        .unwrap();
+    // Whoever waits for the old machine still hears of its end.
+    gate.shut();
+    store.close().await;
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
