@@ -5,6 +5,7 @@
 //! token that was revoked before is refused.
 
 use std::collections::{HashMap, VecDeque};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use uuid::Uuid;
 
 use super::TokenHash;
 use crate::StoreError;
+use crate::pool::note_cut_off;
 
 /// While one is under way, the answers of the other are read.
 const MOST_STATEMENTS: usize = 2;
@@ -104,11 +106,16 @@ impl Turn {
                 return;
             }
             let hashes: Vec<TokenHash> = requests.iter().map(|request| request.hash).collect();
-            let found = timeout(PATIENCE, async {
+            let mut answer = pin!(timeout(PATIENCE, async {
                 rows(&mut *pool.acquire().await?, &hashes).await
-            });
+            }));
+            let answer = answer.as_mut().await;
+            if answer.is_err() {
+                // While it still has the connection, which it gives back next.
+                note_cut_off();
+            }
             // Without an answer each of them asks for itself, and hears its own error.
-            let Ok(Ok(found)) = found.await else { continue };
+            let Ok(Ok(found)) = answer else { continue };
             let found: HashMap<Vec<u8>, Arc<Row>> = found
                 .into_iter()
                 .map(|row| (row.sha256.clone(), Arc::new(row)))

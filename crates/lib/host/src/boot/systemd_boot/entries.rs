@@ -170,8 +170,6 @@ fn without_tries(stem: &str) -> (&str, bool) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
     use super::*;
 
     #[test]
