@@ -39,7 +39,7 @@ impl Scripts {
         let list = filled(
             &all,
             "ORDER BY h.name LIMIT $6",
-            &["NULL", &id, "false", "60", "NULL", "51", "60", "NULL"],
+            &["NULL", &id, "false", "60", "NULL", "51", "60", "NULL", "true"],
         )?;
         Ok(Self {
             hosts: format!("{whoami};\n{environment};\n{list};\n"),
@@ -65,6 +65,12 @@ fn filled(all: &[String], words: &str, values: &[&str]) -> Result<String> {
     let (Some(query), None) = (found.next(), found.next()) else {
         bail!("not one statement of the programs contains `{words}`: name words of the one that is meant");
     };
+    let next = format!("${}", values.len() + 1);
+    anyhow::ensure!(
+        !query.contains(&next),
+        "`{words}` takes more than {} values: {query}",
+        values.len()
+    );
     let mut text = query.clone();
     // The greatest first: `$1` begins `$12` too.
     for (place, value) in values.iter().enumerate().rev() {
