@@ -149,8 +149,8 @@ pub(crate) fn traced(
     answer(next, request).instrument(span)
 }
 
-/// What answers a request. `Next::run` would hold the whole request for as long as its answer takes, and so would every
-/// function that waits for it; thousands wait at once.
+/// What answers a request. `Next::run` would hold the whole request for as long as its answer takes. So would every function
+/// that waits for it, and thousands wait at once.
 pub(crate) fn answer(mut next: Next, request: Request) -> impl Future<Output = Response> + Send {
     let answer = next.call(request);
     async {

@@ -137,7 +137,7 @@ pub(in crate::boot) fn picks(boot: &BootConfig) -> Result<Picks, BootError> {
 fn images(boot: &BootConfig) -> Vec<String> {
     let folders = [&boot.dir, &boot.esp].map(|dir| dir.join("EFI/Linux"));
     let files = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok());
-    let names = files.flatten().flatten();
+    let names = files.flatten().flatten().take(MAX_ENTRIES);
     let names = names.filter_map(|entry| entry.file_name().into_string().ok());
     let mut names: Vec<String> = names
         .filter(|name| name.to_lowercase().ends_with(".efi"))
