@@ -5,7 +5,6 @@
 //! token that was revoked before is refused.
 
 use std::collections::{HashMap, VecDeque};
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -106,15 +105,16 @@ impl Turn {
                 return;
             }
             let hashes: Vec<TokenHash> = requests.iter().map(|request| request.hash).collect();
-            let mut answer = pin!(timeout(PATIENCE, async {
-                rows(&mut *pool.acquire().await?, &hashes).await
-            }));
-            let answer = answer.as_mut().await;
+            // Without an answer each of them asks for itself, and hears its own error.
+            let Ok(Ok(mut connection)) = timeout(PATIENCE, pool.acquire()).await else {
+                continue;
+            };
+            let answer = timeout(PATIENCE, rows(&mut connection, &hashes)).await;
             if answer.is_err() {
-                // While it still has the connection, which it gives back next.
+                // Before the connection is given back, so that it is checked.
                 note_cut_off();
             }
-            // Without an answer each of them asks for itself, and hears its own error.
+            drop(connection);
             let Ok(Ok(found)) = answer else { continue };
             let found: HashMap<Vec<u8>, Arc<Row>> = found
                 .into_iter()
@@ -148,7 +148,7 @@ impl Drop for Turn {
 /// The rows of those tokens that are good. Their use is noted once a minute.
 async fn rows(connection: &mut PgConnection, hashes: &[TokenHash]) -> Result<Vec<Row>, StoreError> {
     let hashes: Vec<&[u8]> = hashes.iter().map(|hash| hash.0.as_slice()).collect();
-    // Another process may note the use of the same tokens in another order: nobody waits for a row, so nobody for ever.
+    // Another process may note the use of the same tokens in another order. Whoever waits for no row cannot wait for ever.
     let rows = sqlx::query_as!(
         Row,
         r#"WITH t AS (

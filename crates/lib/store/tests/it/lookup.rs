@@ -8,6 +8,7 @@ use slipway_domain::event::Actor;
 use slipway_store::{Caller, EventAuthor, Store, StoreError, TokenHash};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{Connection as _, PgPool};
+use tokio::task::JoinHandle;
 
 use crate::support::{Fleet, sql, store};
 
@@ -60,18 +61,20 @@ async fn tokens_of_one_moment_share_a_few_statements_and_each_gets_its_own_answe
     assert!((1..=4).contains(&statements), "{statements}");
 }
 
-/// The request that begins a statement may end before the statement does.
+/// Those that begin the statements may end before the others, who wait for these statements, have their answers.
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
-async fn a_request_that_goes_away_takes_no_other_with_it(pool: PgPool) {
+async fn requests_that_go_away_take_no_other_with_them(pool: PgPool) {
     let fleet = Fleet::of(HOSTS).seed(&store(&pool)).await;
+    let first = TokenHash::of(&fleet.token(&fleet.host(0).0));
     for _ in 0..20 {
-        let first = fleet.token(&fleet.host(0).0);
-        let (first, key) = (TokenHash::of(&first), fleet.key.clone());
-        let store = fleet.store.clone();
-        let gone = tokio::spawn(async move { store.authenticate(&first, &key).await.map(drop) });
-        // It has asked, and waits.
+        let gone = [(); 4].map(|()| {
+            let (store, key) = (fleet.store.clone(), fleet.key.clone());
+            tokio::spawn(async move { store.authenticate(&first, &key).await.map(drop) })
+        });
+        // They have asked, and wait.
         tokio::task::yield_now().await;
-        let ((), found) = tokio::join!(async { gone.abort() }, hosts_found(&fleet, &fleet.store));
+        let end = async { gone.iter().for_each(JoinHandle::abort) };
+        let (found, ()) = tokio::join!(hosts_found(&fleet, &fleet.store), end);
         for (n, found) in found.into_iter().enumerate() {
             assert_eq!(found.unwrap(), Some(this(&fleet, n)));
         }
