@@ -36,7 +36,7 @@ pub struct Shared {
     /// Agents that wait.
     pub parking: Parking,
     /// Answering hosts' syncs takes at most two fifths of the connections. Noting what drifts takes one more, and what scripts
-    /// print up to four. All requests together take two to look up their tokens.
+    /// print up to four. All requests together take two to look up their tokens, and more only after a lookup failed.
     ///
     /// Thousands of agents come at once when a process starts. People are answered meanwhile, and only agents whose turn it
     /// is take memory for their work.

@@ -157,7 +157,15 @@ impl Store {
 /// Runs one call with a bound on its time. A transaction that is cut off here is rolled back, unless its commit is under
 /// way: then nobody knows.
 async fn bounded<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let mut call = pin!(tokio::time::timeout(CALL_LIMIT, call));
+    bounded_by(CALL_LIMIT, call).await
+}
+
+/// As [`bounded`], with this bound.
+async fn bounded_by<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let mut call = pin!(tokio::time::timeout(limit, call));
     // It is dropped before the call, which gives its connection back.
     let under_way = pool::Call::begin();
     match call.as_mut().await {

@@ -68,17 +68,15 @@ impl Store {
     /// sealed, and restore the rows.
     #[instrument(name = "db.token.authenticate", level = "debug", skip_all)]
     pub async fn authenticate(&self, hash: &TokenHash, key: &AuditKey) -> Result<Option<Caller>, StoreError> {
-        bounded(async {
-            // Between the two looks a sign-in may have given the person another role.
-            for _ in 0..2 {
-                match self.find_proved(hash, key).await {
-                    Err(StoreError::Tampered(_)) => {}
-                    found => return found,
-                }
+        // Not bounded as a whole: a request that goes away while it waits for a shared lookup has no connection to doubt.
+        for _ in 0..2 {
+            match Box::pin(self.find_proved(hash, key)).await {
+                // Between the two looks a sign-in may have given the person another role.
+                Err(StoreError::Tampered(_)) => {}
+                found => return found,
             }
-            self.find_proved(hash, key).await
-        })
-        .await
+        }
+        Box::pin(self.find_proved(hash, key)).await
     }
 
     async fn find_proved(&self, hash: &TokenHash, key: &AuditKey) -> Result<Option<Caller>, StoreError> {
@@ -89,8 +87,11 @@ impl Store {
             Found::Host { id, name } => Ok(Some(Caller::Host { id, name })),
             Found::Principal { shown, head } => {
                 if !self.proofs.hold(&head, key, &shown) {
-                    let mut connection = self.pool.acquire().await?;
-                    caller::prove(&mut connection, key, &self.proofs, &shown, head).await?;
+                    bounded(async {
+                        let mut connection = self.pool.acquire().await?;
+                        caller::prove(&mut connection, key, &self.proofs, &shown, head).await
+                    })
+                    .await?;
                 }
                 Ok(Some(Caller::Principal(shown.caller()?)))
             }

@@ -15,8 +15,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::TokenHash;
-use crate::StoreError;
-use crate::pool::note_cut_off;
+use crate::{StoreError, bounded, bounded_by};
 
 /// While one is under way, the answers of the other are read.
 const MOST_STATEMENTS: usize = 2;
@@ -69,12 +68,20 @@ impl Lookups {
             // The others' answers must not end with the request that began the statement.
             tokio::spawn(turn.serve(pool.clone()));
         }
-        if let Ok(row) = answered.await {
-            return Ok(row);
+        // A connection in time, and another statement that hangs before.
+        let most = pool.options().get_acquire_timeout() + 2 * PATIENCE;
+        match timeout(most, answered).await {
+            Ok(Ok(row)) => Ok(row),
+            // The shared statement failed, perhaps for another's row. This one says what is wrong with this token's.
+            Ok(Err(_)) => {
+                bounded(async {
+                    let mut connection = pool.acquire().await?;
+                    Ok(rows(&mut connection, &[hash]).await?.pop().map(Arc::new))
+                })
+                .await
+            }
+            Err(_) => Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut)),
         }
-        // The shared statement failed, perhaps for another's row. This one says what is wrong with this token's.
-        let mut connection = pool.acquire().await?;
-        Ok(rows(&mut connection, &[hash]).await?.pop().map(Arc::new))
     }
 
     /// Lets a request wait. Whoever gets a turn must serve.
@@ -105,17 +112,14 @@ impl Turn {
                 return;
             }
             let hashes: Vec<TokenHash> = requests.iter().map(|request| request.hash).collect();
-            // Without an answer each of them asks for itself, and hears its own error.
-            let Ok(Ok(mut connection)) = timeout(PATIENCE, pool.acquire()).await else {
+            // Without an answer each of them asks for itself, and hears its own error. The pool bounds the wait for a connection:
+            // if that is full, asking alone would make it fuller.
+            let Ok(mut connection) = pool.acquire().await else {
                 continue;
             };
-            let answer = timeout(PATIENCE, rows(&mut connection, &hashes)).await;
-            if answer.is_err() {
-                // Before the connection is given back, so that it is checked.
-                note_cut_off();
-            }
+            let answer = bounded_by(PATIENCE, rows(&mut connection, &hashes)).await;
             drop(connection);
-            let Ok(Ok(found)) = answer else { continue };
+            let Ok(found) = answer else { continue };
             let found: HashMap<Vec<u8>, Arc<Row>> = found
                 .into_iter()
                 .map(|row| (row.sha256.clone(), Arc::new(row)))
@@ -129,8 +133,16 @@ impl Turn {
 
     fn take(&self) -> Vec<Request> {
         let mut waiting = self.0.waiting();
-        let most = waiting.requests.len().min(MOST_TOKENS);
-        waiting.requests.drain(..most).collect()
+        let mut taken = Vec::new();
+        while taken.len() < MOST_TOKENS
+            && let Some(request) = waiting.requests.pop_front()
+        {
+            // Whoever went away takes nobody's place.
+            if !request.answer.is_closed() {
+                taken.push(request);
+            }
+        }
+        taken
     }
 }
 
@@ -180,4 +192,48 @@ async fn rows(connection: &mut PgConnection, hashes: &[TokenHash]) -> Result<Vec
     .fetch_all(connection)
     .await?;
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+    use super::*;
+    use crate::Store;
+    use crate::pool::is_doubtful;
+
+    #[test]
+    fn whoever_went_away_takes_nobodys_place() {
+        let lookups = Lookups::default();
+        let ask = |token: &str| {
+            let (answer, answered) = oneshot::channel();
+            let hash = TokenHash::of(token);
+            (lookups.ask(Request { hash, answer }), answered)
+        };
+        let (turn, _) = ask("slw_gone");
+        for _ in 0..2 * MOST_TOKENS {
+            drop(ask("slw_gone"));
+        }
+        let (_, _answered) = ask("slw_here");
+        let taken = turn.unwrap().take();
+        assert_eq!(taken.len(), 1);
+        assert_eq!(taken[0].hash, TokenHash::of("slw_here"));
+    }
+
+    /// Else a stranger who hangs up again and again would have every connection checked.
+    #[sqlx::test]
+    async fn a_request_that_goes_away_before_it_has_a_connection_makes_none_doubtful(
+        options: PgPoolOptions,
+        connect: PgConnectOptions,
+    ) {
+        let pool = options.max_connections(1).connect_with(connect).await.unwrap();
+        let _taken = pool.acquire().await.unwrap();
+        let (store, key) = (Store::from_pool(pool), slipway_testkit::audit_key());
+        let hash = TokenHash::of("slw_gone");
+        for _ in 0..3 {
+            let gone = store.authenticate(&hash, &key);
+            assert!(timeout(Duration::from_millis(20), gone).await.is_err());
+        }
+        assert!(!is_doubtful());
+    }
 }

@@ -124,6 +124,29 @@ async fn a_statement_that_hangs_delays_its_requests_and_stops_none(pool: PgPool)
     assert_eq!(sql(&pool, end).await, 1);
 }
 
+/// The setting says how long: a request is answered 503 then, however many others wait before it.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn nobody_waits_much_longer_than_a_connection_may_take(
+    options: PgPoolOptions,
+    connect: PgConnectOptions,
+) {
+    const REQUESTS: usize = 20_000;
+    let pool = options.max_connections(1).acquire_timeout(Duration::from_secs(1));
+    let pool = pool.connect_with(connect).await.unwrap();
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let _taken = pool.acquire().await.unwrap();
+    let hash = TokenHash::of(&fleet.token(&fleet.host(0).0));
+    let asked = join_all((0..REQUESTS).map(|_| fleet.store.authenticate(&hash, &fleet.key)));
+    // One after another, as many as one statement takes, they would wait for 40 s.
+    let told = tokio::time::timeout(Duration::from_secs(25), asked)
+        .await
+        .unwrap();
+    assert!(
+        told.iter()
+            .all(|told| told.as_ref().is_err_and(StoreError::is_unavailable))
+    );
+}
+
 /// Two processes that wait for each other's rows would never end.
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_lookup_waits_for_no_row_of_a_token(options: PgPoolOptions, connect: PgConnectOptions) {
