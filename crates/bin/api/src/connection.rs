@@ -142,6 +142,7 @@ fn detach(head: &mut Parts) {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Bytes;
     use axum::routing::get;
     use futures_util::StreamExt as _;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -186,6 +187,20 @@ mod tests {
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.unwrap();
         answer
+    }
+
+    #[test]
+    fn no_part_of_a_header_stays_in_the_buffer_that_it_was_read_into() {
+        let buffer = Bytes::from("/path?query a value".to_owned());
+        let (mut head, ()) = Request::new(()).into_parts();
+        head.uri = Uri::from_maybe_shared(buffer.slice(..11)).unwrap();
+        let value = HeaderValue::from_maybe_shared(buffer.slice(12..)).unwrap();
+        head.headers.insert(header::COOKIE, value);
+        assert!(!buffer.is_unique());
+        detach(&mut head);
+        assert!(buffer.is_unique());
+        assert_eq!(head.uri, "/path?query");
+        assert_eq!(head.headers[header::COOKIE], "a value");
     }
 
     #[tokio::test]

@@ -226,8 +226,9 @@ fn known(method: &Method) -> &str {
     }
 }
 
-/// Refuses a request whose header is longer than is said; those that hyper lets pass came in one piece. Ends a request at the
-/// server's time limit; long polls end earlier by themselves.
+/// Refuses a request whose header is longer than [`MAX_HEADER_BYTES`], and ends one at the server's time limit.
+///
+/// A longer header that hyper lets pass came in one piece. Long polls end earlier by themselves.
 pub(crate) fn limit(
     State(app): State<App>,
     request: Request,

@@ -67,8 +67,9 @@ pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// A pool that opens connections when they are needed, up to pool size and overflow.
 ///
-/// Before it passes on one that was idle, one query checks that the connection is alive and clean. It checks one whose call was
-/// cut off when that is given back. sqlx would ask it without a bound, and it would keep its place for as long.
+/// Before it passes on one that was idle, one query checks that the connection is alive and clean. It also checks each that is
+/// given back within a second after a call was cut off. This check has a bound. sqlx's own has none, and a dead connection would
+/// keep its place.
 pub(crate) fn pool(settings: &DatabaseSettings, application: &str) -> PgPool {
     PgPoolOptions::new()
         .min_connections(0)
@@ -114,6 +115,7 @@ async fn is_fit(connection: &mut PgConnection) -> bool {
 #[cfg(test)]
 mod tests {
     use secrecy::SecretString;
+    use slipway_testkit::wait_until;
     use sqlx::Connection;
 
     use super::*;
@@ -137,9 +139,8 @@ mod tests {
 
     /// Until the only connection is asked before it is passed on: it has been back for so long.
     async fn rest(pool: &PgPool) {
-        while pool.num_idle() == 0 {
-            tokio::task::yield_now().await;
-        }
+        let is_back = async || (pool.num_idle() == 1).then_some(());
+        wait_until("the connection is back", Duration::from_secs(30), is_back).await;
         tokio::time::sleep(FRESH).await;
     }
 

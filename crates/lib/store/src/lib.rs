@@ -156,8 +156,10 @@ impl Store {
 
 /// Runs one call with a bound on its time. A transaction that is cut off here is rolled back, unless its commit is under
 /// way: then nobody knows.
-async fn bounded<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    bounded_by(CALL_LIMIT, call).await
+fn bounded<T>(
+    call: impl Future<Output = Result<T, StoreError>>,
+) -> impl Future<Output = Result<T, StoreError>> {
+    bounded_by(CALL_LIMIT, call)
 }
 
 /// As [`bounded`], with this bound.

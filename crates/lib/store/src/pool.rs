@@ -5,7 +5,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
-
 use tokio::time::Instant;
 
 use crate::Store;

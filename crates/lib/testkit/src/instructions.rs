@@ -2,9 +2,9 @@
 //!
 //! The numbers are of the tests' own builds. A compiler may do a little better or worse, so only a clear excess fails.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::process::Command;
-use std::task::{Context, Poll};
 
 /// How many percent of the number before are an excess.
 const EXCESS: u64 = 125;
@@ -56,10 +56,7 @@ pub fn measured<T>(work: impl FnOnce() -> T) -> T {
 /// As [`measured`]. What tasks of their own do for it is not counted.
 pub async fn measured_async<T>(work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
-    std::future::poll_fn(|context: &mut Context<'_>| -> Poll<T> {
-        measured_here(|| work.as_mut().poll(context))
-    })
-    .await
+    poll_fn(|context| measured_here(|| work.as_mut().poll(context))).await
 }
 
 /// Not inlined, and named as Valgrind is told to look for it.

@@ -12,7 +12,8 @@ use tower::ServiceExt as _;
 
 use crate::support::{TestApp, observation};
 
-/// In thousands of instructions. What the database does is not among them.
+/// In thousands of instructions. Looking up the token is not among them, as it is a task of its own. Nor is what the database
+/// does.
 const BEFORE: u64 = 11_989;
 const SYNCS: usize = 20;
 /// Each takes Valgrind seconds to open: it computes the proof of a password.

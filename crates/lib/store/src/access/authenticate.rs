@@ -83,7 +83,7 @@ impl Store {
         let Some(row) = self.lookups.find(&self.pool, *hash).await? else {
             return Ok(None);
         };
-        match found(&row)? {
+        match found(row)? {
             Found::Host { id, name } => Ok(Some(Caller::Host { id, name })),
             Found::Principal { shown, head } => {
                 if !self.proofs.hold(&head, key, &shown) {
@@ -105,34 +105,28 @@ enum Found {
     Host { id: HostId, name: HostName },
 }
 
-fn found(row: &Row) -> Result<Found, StoreError> {
-    match (
-        row.principal_id,
-        &row.principal,
-        &row.role,
-        row.host_id,
-        &row.host,
-    ) {
+fn found(row: Row) -> Result<Found, StoreError> {
+    match (row.principal_id, row.principal, row.role, row.host_id, row.host) {
         (Some(id), Some(name), Some(role), None, None) => {
             let shown = Shown {
                 principal: PrincipalRow {
                     id,
                     name: name.clone(),
-                    role: role.clone(),
+                    role,
                     made_by: row.principal_made_by,
-                    environment_roles: row.environment_roles.clone(),
+                    environment_roles: row.environment_roles,
                     disabled_at: None,
                 },
                 token: TokenRow {
                     id: row.id,
                     principal_id: Some(id),
                     host_id: None,
-                    owner: name.clone(),
-                    sha256: row.sha256.clone(),
+                    owner: name,
+                    sha256: row.sha256,
                     expires_at: row.expires_at,
                     parent_id: row.parent_id,
                     made_by: row.made_by,
-                    limits: row.limits.clone(),
+                    limits: row.limits,
                     revoked_at: None,
                 },
             };
@@ -140,14 +134,11 @@ fn found(row: &Row) -> Result<Found, StoreError> {
                 shown: Box::new(shown),
                 head: Head {
                     number: row.newest_number.unwrap_or_default(),
-                    hash: row.newest_hash.clone().unwrap_or_default(),
+                    hash: row.newest_hash.unwrap_or_default(),
                 },
             })
         }
-        (None, None, None, Some(id), Some(name)) => Ok(Found::Host {
-            id,
-            name: name.clone(),
-        }),
+        (None, None, None, Some(id), Some(name)) => Ok(Found::Host { id, name }),
         _ => Err(StoreError::Corrupt {
             what: "token",
             detail: "it belongs to nobody".to_owned(),

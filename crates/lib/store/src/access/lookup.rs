@@ -37,11 +37,11 @@ struct Waiting {
 #[derive(Debug)]
 struct Request {
     hash: TokenHash,
-    answer: oneshot::Sender<Option<Arc<Row>>>,
+    answer: oneshot::Sender<Option<Row>>,
 }
 
 /// A good token, whose it is, and the newest event if that is a principal.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Row {
     pub(super) id: Uuid,
     pub(super) sha256: Vec<u8>,
@@ -62,7 +62,7 @@ pub(super) struct Row {
 
 impl Lookups {
     /// The row of a token, if it is good.
-    pub(super) async fn find(&self, pool: &PgPool, hash: TokenHash) -> Result<Option<Arc<Row>>, StoreError> {
+    pub(super) async fn find(&self, pool: &PgPool, hash: TokenHash) -> Result<Option<Row>, StoreError> {
         let (answer, answered) = oneshot::channel();
         if let Some(turn) = self.ask(Request { hash, answer }) {
             // The others' answers must not end with the request that began the statement.
@@ -76,7 +76,7 @@ impl Lookups {
             Ok(Err(_)) => {
                 bounded(async {
                     let mut connection = pool.acquire().await?;
-                    Ok(rows(&mut connection, &[hash]).await?.pop().map(Arc::new))
+                    Ok(rows(&mut connection, &[hash]).await?.pop())
                 })
                 .await
             }
@@ -120,10 +120,8 @@ impl Turn {
             let answer = bounded_by(PATIENCE, rows(&mut connection, &hashes)).await;
             drop(connection);
             let Ok(found) = answer else { continue };
-            let found: HashMap<Vec<u8>, Arc<Row>> = found
-                .into_iter()
-                .map(|row| (row.sha256.clone(), Arc::new(row)))
-                .collect();
+            let found: HashMap<Vec<u8>, Row> =
+                found.into_iter().map(|row| (row.sha256.clone(), row)).collect();
             for Request { hash, answer } in requests {
                 // A request that is gone needs none.
                 let _ = answer.send(found.get(hash.0.as_slice()).cloned());
@@ -199,8 +197,8 @@ mod tests {
     use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
     use super::*;
-    use crate::Store;
     use crate::pool::is_doubtful;
+    use crate::{AuditKey, Store};
 
     #[test]
     fn whoever_went_away_takes_nobodys_place() {
@@ -228,7 +226,7 @@ mod tests {
     ) {
         let pool = options.max_connections(1).connect_with(connect).await.unwrap();
         let _taken = pool.acquire().await.unwrap();
-        let (store, key) = (Store::from_pool(pool), slipway_testkit::audit_key());
+        let (store, key) = (Store::from_pool(pool), AuditKey::from_bytes(&[7; 32]));
         let hash = TokenHash::of("slw_gone");
         for _ in 0..3 {
             let gone = store.authenticate(&hash, &key);

@@ -24,6 +24,13 @@ async fn hosts_found(fleet: &Fleet, store: &Store) -> Vec<Result<Option<Caller>,
     .await
 }
 
+/// Statements that the pool's only connection has run.
+async fn executed(pool: &PgPool) -> i64 {
+    let executed = "SELECT coalesce(sum(generic_plans + custom_plans), 0)::bigint FROM pg_prepared_statements
+                    WHERE statement NOT LIKE '%pg_prepared_statements%'";
+    sqlx::query_scalar(executed).fetch_one(pool).await.unwrap()
+}
+
 fn this(fleet: &Fleet, n: usize) -> Caller {
     let (name, id) = fleet.host(n);
     Caller::Host { id, name }
@@ -36,15 +43,9 @@ async fn tokens_of_one_moment_share_a_few_statements_and_each_gets_its_own_answe
 ) {
     let pool = options.max_connections(1).connect_with(connect).await.unwrap();
     let fleet = Fleet::of(HOSTS).seed(&store(&pool)).await;
-    let executed = async || -> i64 {
-        let executed =
-            "SELECT coalesce(sum(generic_plans + custom_plans), 0)::bigint FROM pg_prepared_statements
-                        WHERE statement NOT LIKE '%pg_prepared_statements%'";
-        sqlx::query_scalar(executed).fetch_one(&pool).await.unwrap()
-    };
     let by = EventAuthor::new(Actor::Console, &fleet.key);
     fleet.store.retire_host(&fleet.host(7).0, &by).await.unwrap();
-    let before = executed().await;
+    let before = executed(&pool).await;
     let (found, unknown) = tokio::join!(
         hosts_found(&fleet, &fleet.store),
         join_all((0..HOSTS).map(async |n| {
@@ -52,7 +53,7 @@ async fn tokens_of_one_moment_share_a_few_statements_and_each_gets_its_own_answe
             fleet.store.authenticate(&hash, &fleet.key).await.unwrap()
         }))
     );
-    let statements = executed().await - before;
+    let statements = executed(&pool).await - before;
     for (n, found) in found.into_iter().enumerate() {
         let wanted = (n != 7).then(|| this(&fleet, n));
         assert_eq!(found.unwrap(), wanted, "host {n}");
@@ -63,9 +64,11 @@ async fn tokens_of_one_moment_share_a_few_statements_and_each_gets_its_own_answe
 
 /// Those that begin the statements may end before the others, who wait for these statements, have their answers.
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
-async fn requests_that_go_away_take_no_other_with_them(pool: PgPool) {
+async fn requests_that_go_away_take_no_other_with_them(options: PgPoolOptions, connect: PgConnectOptions) {
+    let pool = options.max_connections(1).connect_with(connect).await.unwrap();
     let fleet = Fleet::of(HOSTS).seed(&store(&pool)).await;
     let first = TokenHash::of(&fleet.token(&fleet.host(0).0));
+    let before = executed(&pool).await;
     for _ in 0..20 {
         let gone = [(); 4].map(|()| {
             let (store, key) = (fleet.store.clone(), fleet.key.clone());
@@ -79,6 +82,9 @@ async fn requests_that_go_away_take_no_other_with_them(pool: PgPool) {
             assert_eq!(found.unwrap(), Some(this(&fleet, n)));
         }
     }
+    // If the statements ended with those that began them, each of the 40 would need its own.
+    let statements = executed(&pool).await - before;
+    assert!(statements <= 20 * 6, "{statements}");
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
